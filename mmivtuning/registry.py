@@ -51,13 +51,14 @@ class Registry(mmengine_registry.Registry):
                 could provide it is not installed.
         """
         found = super().get(key)
+        scope, name = self.split_scope_key(key)
         absent = _absent_toolboxes()
-        if found is None and absent:
+        if found is None and absent and scope in (None, self.scope):
             needs = '; '.join(
                 f'those of {task} need {TOOLBOXES[task][0]}: '
                 f'pip install {TOOLBOXES[task][1]}' for task in absent)
             raise ImportError(
-                f'mmivtuning.{key} is not among the types of mmivtuning that '
+                f'mmivtuning.{name} is not among the types of mmivtuning that '
                 f'can be imported here ({needs})')
         return found
 
