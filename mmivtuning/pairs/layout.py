@@ -1,0 +1,242 @@
+"""Writing a data set in our layout, all of it or nothing.
+
+The layout of ``<out>``::
+
+    visible/<split>/<stem>.<ext>     infrared/<split>/<stem>.<ext>
+    labels/<split>/<stem>.png        class ids, one channel
+    masks/<split>/<stem>.png         saliency, 0 or 255
+    annotations/<split>.json         COCO; file_name is the visible file's
+    splits/<split>.txt               one stem a line
+    meta.json                        source, counts, statistics, version
+"""
+
+import json
+import os
+import shutil
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence
+
+import numpy as np
+
+
+class PairStatistics:
+    """Exact per-channel mean and standard deviation, gathered file by file.
+
+    Sums are integers: the result does not depend on the order of the files
+    or on the number of processes.
+
+    Args:
+        channels (int): Number of channels. Default: 4 (R, G, B, infrared).
+    """
+
+    def __init__(self, channels: int = 4) -> None:
+        self.pixels = 0
+        self.sums = [0] * channels
+        self.squares = [0] * channels
+
+    @staticmethod
+    def of_pair(visible: np.ndarray, infrared: np.ndarray) -> list:
+        """Sums of one pair.
+
+        Args:
+            visible (np.ndarray): B, G, R, shape (H, W, 3), uint8.
+            infrared (np.ndarray): Shape (H, W), uint8.
+
+        Returns:
+            list: ``[pixels, sums of R, G, B, infrared, their squares]``.
+        """
+        planes = [visible[..., 2], visible[..., 1], visible[..., 0], infrared]
+        sums, squares = [], []
+        values = np.arange(256, dtype=np.int64)
+        for plane in planes:
+            counts = np.bincount(plane.reshape(-1), minlength=256)
+            sums.append(int(counts @ values))
+            squares.append(int(counts @ values**2))
+        return [int(infrared.size), sums, squares]
+
+    def add(self, part: list) -> None:
+        """Add what :meth:`of_pair` returned."""
+        self.pixels += part[0]
+        self.sums = [a + b for a, b in zip(self.sums, part[1])]
+        self.squares = [a + b for a, b in zip(self.squares, part[2])]
+
+    def result(self) -> Optional[Dict[str, List[float]]]:
+        """``mean`` and ``std`` in R, G, B, infrared order; None if empty."""
+        if not self.pixels:
+            return None
+        mean = [total / self.pixels for total in self.sums]
+        std = [
+            max(square / self.pixels - m * m, 0)**0.5
+            for square, m in zip(self.squares, mean)
+        ]
+        return dict(
+            mean=[round(value, 3) for value in mean],
+            std=[round(value, 3) for value in std])
+
+
+@contextmanager
+def atomic_folder(out: Path, force: bool = False) -> Iterator[Path]:
+    """Fill a temporary folder beside ``out``, which becomes ``out`` at last.
+
+    If the body raises, or the process is asked to end, the temporary folder
+    is removed and ``out`` stays as it was. What a killed process has left is
+    removed by the next one.
+
+    Args:
+        out (Path): The folder to make.
+        force (bool): Replace ``out`` if it exists. Default: False.
+
+    Yields:
+        Path: The temporary folder, empty.
+
+    Raises:
+        FileExistsError: If ``out`` exists, is not empty, and ``force`` is not
+            set; with ``force``, if it is no data set in our layout.
+    """
+    out = Path(os.path.abspath(out))
+    if _occupied(out) and not force:
+        raise FileExistsError(
+            f'{out} exists; expected a folder that does not exist or is '
+            'empty (--force replaces it)')
+    if _occupied(out) and not (out / 'meta.json').is_file():
+        raise FileExistsError(
+            f'{out} exists and holds no meta.json; only a data set in the '
+            'layout of mmivtuning is ever replaced')
+    out.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(out)
+    partial = out.with_name(f'.{out.name}.partial-{os.getpid()}')
+    partial.mkdir()
+    previous = _raise_on_sigterm()
+    try:
+        yield partial
+        old = out.with_name(f'.{out.name}.old-{os.getpid()}')
+        if os.path.lexists(out):
+            out.rename(old)
+        try:
+            partial.rename(out)
+        except OSError:
+            if os.path.lexists(old):
+                old.rename(out)
+            raise
+        _remove(old)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if previous is not None:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _occupied(out: Path) -> bool:
+    """Whether there is anything that could be lost."""
+    if out.is_dir():
+        return any(out.iterdir())
+    return os.path.lexists(out)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        path.unlink()
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Clear what killed processes left; bring an interrupted swap back."""
+    for kind in ('old', 'partial'):
+        marker = f'.{out.name}.{kind}-'
+        for path in out.parent.iterdir():
+            number = path.name[len(marker):]
+            if not path.name.startswith(marker) or not number.isdigit():
+                continue
+            if int(number) == os.getpid() or _alive(int(number)):
+                continue
+            if kind == 'old' and not os.path.lexists(out):
+                path.rename(out)
+            else:
+                _remove(path)
+
+
+def _alive(process: int) -> bool:
+    """Whether a process of this number runs here."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _raise_on_sigterm() -> object:
+    """Let SIGTERM unwind the stack; returns the handler to restore."""
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    try:
+        return signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread
+        return None
+
+
+def write_json(path: Path, content: object, indent: Optional[int] = None
+               ) -> None:
+    """Write JSON with a fixed layout; makes the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        json.dumps(content, indent=indent, ensure_ascii=False) + '\n',
+        encoding='utf-8')
+
+
+def write_stems(path: Path, stems: Iterable[str]) -> None:
+    """Write the list of a split, one stem a line; makes the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(''.join(f'{stem}\n' for stem in stems), encoding='utf-8')
+
+
+def coco_document(classes: Sequence[str], images: List[dict],
+                  annotations: List[dict], info: str) -> dict:
+    """A COCO document whose category ids follow the classes from 1.
+
+    Args:
+        classes (Sequence[str]): Names of the things.
+        images (List[dict]): With ``id``, ``file_name``, ``height``,
+            ``width``.
+        annotations (List[dict]): With ``image_id``, ``category_id``,
+            ``bbox``; they are numbered here.
+        info (str): Where the data come from.
+
+    Returns:
+        dict: The document.
+    """
+    for number, annotation in enumerate(annotations, 1):
+        annotation['id'] = number
+    return dict(
+        info=dict(description=info),
+        images=images,
+        annotations=annotations,
+        categories=[
+            dict(id=number, name=name)
+            for number, name in enumerate(classes, 1)
+        ])
+
+
+def run_length(mask: np.ndarray) -> dict:
+    """Uncompressed COCO run lengths of a mask.
+
+    Args:
+        mask (np.ndarray): Shape (H, W), bool.
+
+    Returns:
+        dict: ``size`` [H, W] and ``counts``, runs of 0 and 1 in column-major
+        order, beginning with 0.
+    """
+    flat = np.asarray(mask, bool).reshape(-1, order='F')
+    changes = np.flatnonzero(np.diff(flat)) + 1
+    edges = np.concatenate([[0], changes, [flat.size]])
+    counts = np.diff(edges).tolist()
+    if flat[0]:
+        counts.insert(0, 0)
+    return dict(size=list(mask.shape), counts=counts)
