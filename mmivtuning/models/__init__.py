@@ -1,0 +1,12 @@
+"""Modules, backbones and checkpoints; needs torch, mmengine, mmpretrain."""
+
+from .backbones import IVSwinTransformer, IVViTEVA02, IVVisionTransformer
+from .freezing import count_parameters, declared_parameters, freeze_except
+from .loading import load_pretrained
+from .pretrained import backbone_file
+
+__all__ = [
+    'IVSwinTransformer', 'IVViTEVA02', 'IVVisionTransformer', 'backbone_file',
+    'count_parameters', 'declared_parameters', 'freeze_except',
+    'load_pretrained'
+]

@@ -1,0 +1,199 @@
+"""MP-alpha and MP-beta, the modal prompts of IV-tuning (Fig. 4 and 5).
+
+Tokens have the shape (B, N, C) with N = h * w in row-major order. A map is a
+view of them, (B, h, w, D) -> (B, D, h, w): channels last in memory, no copy.
+(The authors' code reshapes to w x h in one branch; on grids that are not
+square its convolution then sees wrong neighbours. Here it does not.)
+"""
+
+from typing import List, Tuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .scale_shift import ScaleShift
+from .simam import SimAM
+from .split_fuse_enhancer import SplitFuseEnhancer
+
+PROMPT_INITS = ('paper', 'identity')
+
+
+def tokens_to_map(tokens: Tensor, hw: Tuple[int, int]) -> Tensor:
+    """View tokens (B, h * w, D) as a map (B, D, h, w)."""
+    return tokens.unflatten(1, hw).permute(0, 3, 1, 2)
+
+
+def map_to_tokens(feature: Tensor) -> Tensor:
+    """View a map (B, D, h, w), channels last, as tokens (B, h * w, D)."""
+    return feature.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _check(name: str, tokens: Tensor, embed_dims: int,
+           hw: Tuple[int, int]) -> None:
+    """Raise if tokens do not have the shape (B, h * w, C)."""
+    expected = (hw[0] * hw[1], embed_dims)
+    if tokens.dim() != 3 or tuple(tokens.shape[1:]) != expected:
+        raise ValueError(
+            f'{name} tokens must have the shape (B, {expected[0]}, '
+            f'{embed_dims}) for hw={tuple(hw)}, found {tuple(tokens.shape)}')
+
+
+def _check_init(prompt_init: str) -> None:
+    """Raise if ``prompt_init`` is not known."""
+    if prompt_init not in PROMPT_INITS:
+        raise ValueError(f'prompt_init must be one of {PROMPT_INITS}, '
+                         f'found {prompt_init!r}')
+
+
+class ModalPromptAlpha(nn.Module):
+    r"""MP-alpha: fuse both modalities into the initial prompt.
+
+    .. math::
+        P^0 = W_{up} (SFE(W_v v) + SimAM(W_t t))
+
+    The infrared path is linear by design (Fig. 3): infrared carries mostly
+    low frequencies, which convolutions lose. The 1x1 convolutions W act on
+    tokens, where they are linear layers.
+
+    Args:
+        embed_dims (int): Token width C.
+        hidden_dims (int): Width of both paths, a multiple of 4.
+            Defaults to 8.
+        prompt_init (str): ``'paper'``: weights Xavier-uniform, biases as
+            torch sets them. ``'identity'``: the same with W_up zero, so that
+            the initial prompt is 0. Defaults to ``'paper'``.
+        with_simam (bool): Whether SimAM enhances the infrared path.
+            Defaults to True.
+
+    Raises:
+        ValueError: If ``prompt_init`` is not known.
+    """
+
+    def __init__(self,
+                 embed_dims: int,
+                 hidden_dims: int = 8,
+                 prompt_init: str = 'paper',
+                 with_simam: bool = True) -> None:
+        super().__init__()
+        _check_init(prompt_init)
+        self.embed_dims = embed_dims
+        self.visible_down = nn.Linear(embed_dims, hidden_dims)
+        self.infrared_down = nn.Linear(embed_dims, hidden_dims)
+        self.enhance = SplitFuseEnhancer(hidden_dims)
+        self.attention = SimAM() if with_simam else nn.Identity()
+        self.up = nn.Linear(hidden_dims, embed_dims)
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Conv2d)):
+                nn.init.xavier_uniform_(module.weight)
+        if prompt_init == 'identity':
+            nn.init.zeros_(self.up.weight)
+            nn.init.zeros_(self.up.bias)
+
+    def tuned_parameters(self) -> List[str]:
+        """Declare what trains: everything."""
+        return [name for name, _ in self.named_parameters()]
+
+    def forward(self, visible: Tensor, infrared: Tensor,
+                hw: Tuple[int, int]) -> Tensor:
+        """Make the initial prompt.
+
+        Args:
+            visible (Tensor): Visible tokens, shape (B, h * w, C), after the
+                LayerNorm that both modalities share.
+            infrared (Tensor): Infrared tokens, shape and norm alike.
+            hw (tuple[int, int]): The grid (h, w).
+
+        Returns:
+            Tensor: The prompt P0, shape (B, h * w, C).
+
+        Raises:
+            ValueError: If tokens and ``hw`` do not fit.
+        """
+        _check('visible', visible, self.embed_dims, hw)
+        _check('infrared', infrared, self.embed_dims, hw)
+        visible = self.enhance(tokens_to_map(self.visible_down(visible), hw))
+        infrared = self.attention(
+            tokens_to_map(self.infrared_down(infrared), hw))
+        return self.up(map_to_tokens(visible + infrared))
+
+
+class ModalPromptBeta(nn.Module):
+    r"""MP-beta: adapt the tokens of a layer and inject the prompt again.
+
+    .. math::
+        x + W_2 \, Dropout(GELU(SFE(W_1 \, SFT_{LN}(x))))
+        + GELU(SFT(U_2 \, GELU(SimAM(U_1 \, SFT_{LN}(P)))))
+
+    Args:
+        embed_dims (int): Token width C.
+        hidden_dims (int): Width of the token branch, a multiple of 4.
+            Defaults to 64.
+        prompt_dims (int): Width of the prompt branch. Defaults to 8.
+        drop_rate (float): Dropout of the token branch. Defaults to 0.1.
+        prompt_init (str): ``'paper'``: linear layers truncated-normal with
+            std 0.02 and zero bias, convolutions as torch sets them.
+            ``'identity'``: the same with W_2 and U_2 zero, so that the block
+            returns its input. Defaults to ``'paper'``.
+        with_simam (bool): Whether SimAM enhances the prompt branch.
+            Defaults to True.
+
+    Raises:
+        ValueError: If ``prompt_init`` is not known.
+    """
+
+    def __init__(self,
+                 embed_dims: int,
+                 hidden_dims: int = 64,
+                 prompt_dims: int = 8,
+                 drop_rate: float = 0.1,
+                 prompt_init: str = 'paper',
+                 with_simam: bool = True) -> None:
+        super().__init__()
+        _check_init(prompt_init)
+        self.embed_dims = embed_dims
+        self.token_norm = ScaleShift(embed_dims)
+        self.token_down = nn.Linear(embed_dims, hidden_dims)
+        self.enhance = SplitFuseEnhancer(hidden_dims)
+        self.dropout = nn.Dropout(drop_rate)
+        self.token_up = nn.Linear(hidden_dims, embed_dims)
+        self.prompt_norm = ScaleShift(embed_dims)
+        self.prompt_down = nn.Linear(embed_dims, prompt_dims)
+        self.attention = SimAM() if with_simam else nn.Identity()
+        self.prompt_up = nn.Linear(prompt_dims, embed_dims)
+        self.prompt_scale = ScaleShift(embed_dims, with_norm=False)
+        for linear in (self.token_down, self.token_up, self.prompt_down,
+                       self.prompt_up):
+            nn.init.trunc_normal_(linear.weight, std=0.02)
+            nn.init.zeros_(linear.bias)
+        if prompt_init == 'identity':
+            nn.init.zeros_(self.token_up.weight)
+            nn.init.zeros_(self.prompt_up.weight)
+
+    def tuned_parameters(self) -> List[str]:
+        """Declare what trains: everything."""
+        return [name for name, _ in self.named_parameters()]
+
+    def forward(self, tokens: Tensor, prompt: Tensor,
+                hw: Tuple[int, int]) -> Tensor:
+        """Adapt the tokens and inject the prompt.
+
+        Args:
+            tokens (Tensor): Patch tokens x, shape (B, h * w, C).
+            prompt (Tensor): The prompt P, shape alike.
+            hw (tuple[int, int]): The grid (h, w).
+
+        Returns:
+            Tensor: Patch tokens, shape alike.
+
+        Raises:
+            ValueError: If tokens, prompt and ``hw`` do not fit.
+        """
+        _check('patch', tokens, self.embed_dims, hw)
+        _check('prompt', prompt, self.embed_dims, hw)
+        hidden = tokens_to_map(self.token_down(self.token_norm(tokens)), hw)
+        hidden = F.gelu(map_to_tokens(self.enhance(hidden)))
+        hidden = self.token_up(self.dropout(hidden))
+        prompt = tokens_to_map(self.prompt_down(self.prompt_norm(prompt)), hw)
+        prompt = F.gelu(map_to_tokens(self.attention(prompt)))
+        prompt = F.gelu(self.prompt_scale(self.prompt_up(prompt)))
+        return tokens + hidden + prompt

@@ -1,0 +1,44 @@
+"""SFT, the scale-and-shift of IV-tuning's prompt blocks."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ScaleShift(nn.Module):
+    r"""Scale and shift tokens, after a LayerNorm or without one.
+
+    .. math::
+        \gamma \odot LN(x) + \beta \quad\text{or}\quad
+        \gamma \odot x + \beta
+
+    The affine map of the LayerNorm and :math:`\gamma, \beta` are one affine
+    map, so that both together cost one normalisation.
+
+    Args:
+        embed_dims (int): Token width C.
+        with_norm (bool): Whether a LayerNorm (eps 1e-5) comes first.
+            Defaults to True.
+    """
+
+    def __init__(self, embed_dims: int, with_norm: bool = True) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(embed_dims) if with_norm else None
+        self.gamma = nn.Parameter(torch.ones(embed_dims))
+        self.beta = nn.Parameter(torch.zeros(embed_dims))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale and shift.
+
+        Args:
+            x (Tensor): Tokens, shape (..., C).
+
+        Returns:
+            Tensor: Tokens of the same shape.
+        """
+        if self.norm is None:
+            return torch.addcmul(self.beta, self.gamma, x)
+        return F.layer_norm(
+            x, self.norm.normalized_shape, self.gamma * self.norm.weight,
+            torch.addcmul(self.beta, self.gamma, self.norm.bias),
+            self.norm.eps)
