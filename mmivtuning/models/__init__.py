@@ -1,8 +1,8 @@
 """Modules, backbones and checkpoints; needs torch, mmengine, mmpretrain."""
 
-from .backbones import IVSwinTransformer, IVViTEVA02, IVVisionTransformer
+from .backbones import (IVSwinTransformer, IVVisionTransformer, IVViTEVA02,
+                        load_pretrained)
 from .freezing import count_parameters, declared_parameters, freeze_except
-from .loading import load_pretrained
 from .pretrained import backbone_file
 
 __all__ = [

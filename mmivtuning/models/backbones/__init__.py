@@ -3,5 +3,9 @@
 from .iv_eva02 import IVViTEVA02
 from .iv_swin import IVSwinTransformer
 from .iv_vit import IVVisionTransformer
+from .loading import load_pretrained
 
-__all__ = ['IVSwinTransformer', 'IVViTEVA02', 'IVVisionTransformer']
+__all__ = [
+    'IVSwinTransformer', 'IVVisionTransformer', 'IVViTEVA02',
+    'load_pretrained'
+]

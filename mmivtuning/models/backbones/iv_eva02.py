@@ -7,6 +7,7 @@ from mmpretrain.models.backbones.vit_eva02 import EVA02EndcoderLayer
 from torch import Tensor, nn
 
 from mmivtuning.registry import MODELS
+
 from .iv_tuning import PromptedLayer
 from .iv_vit import IVPlainBackbone
 

@@ -8,8 +8,9 @@ from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor, nn
 
 from mmivtuning.registry import MODELS
-from ..loading import resize_relative_position_bias
+
 from .iv_tuning import IVTuningBackbone, PromptedLayer
+from .loading import resize_relative_position_bias
 
 
 class IVSwinBlock(PromptedLayer, SwinBlock):

@@ -7,8 +7,7 @@ prompt (``tuning='iv'``) or by averaging (every other tuning).
 
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
-from typing import (Any, Callable, Dict, Iterator, List, Optional, Set,
-                    Tuple)
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 import torch
 import torch.utils.checkpoint as cp
@@ -17,7 +16,7 @@ from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from torch import Tensor, nn
 
 from ..freezing import declared_parameters, freeze_except
-from ..loading import load_pretrained
+from .loading import load_pretrained
 from .tuning import TUNINGS
 
 INFRARED_INITS = ('copy', 'random')

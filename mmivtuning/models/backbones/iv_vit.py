@@ -1,16 +1,27 @@
 """IV-tuning of plain vision transformers (ViT, DeiT, MAE, DINOv2)."""
 
-from typing import (Any, Callable, Dict, Iterator, List, Optional, Sequence,
-                    Tuple, Union)
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import torch
 from mmpretrain.models.backbones import VisionTransformer
-from mmpretrain.models.backbones.vision_transformer import \
-    TransformerEncoderLayer
+from mmpretrain.models.backbones.vision_transformer import (
+    TransformerEncoderLayer,
+)
 from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor, nn
 
 from mmivtuning.registry import MODELS
+
 from ..necks import plain_pyramid
 from .iv_tuning import IVTuningBackbone, PromptedLayer
 

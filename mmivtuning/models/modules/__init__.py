@@ -1,8 +1,4 @@
-"""The equations of IV-tuning, in torch alone.
-
-Zhang et al., *IV-tuning: Parameter-Efficient Transfer Learning for
-Infrared-Visible Tasks*, https://arxiv.org/abs/2412.16654.
-"""
+"""The equations of IV-tuning (https://arxiv.org/abs/2412.16654), in torch."""
 
 from .modal_prompt import ModalPromptAlpha, ModalPromptBeta
 from .scale_shift import ScaleShift

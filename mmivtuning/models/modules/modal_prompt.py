@@ -2,8 +2,7 @@
 
 Tokens have the shape (B, N, C) with N = h * w in row-major order. A map is a
 view of them, (B, h, w, D) -> (B, D, h, w): channels last in memory, no copy.
-(The authors' code reshapes to w x h in one branch; on grids that are not
-square its convolution then sees wrong neighbours. Here it does not.)
+(The authors' detection code takes it as w x h: wrong if h differs from w.)
 """
 
 from typing import List, Tuple
@@ -38,22 +37,28 @@ def _check(name: str, tokens: Tensor, embed_dims: int,
             f'{embed_dims}) for hw={tuple(hw)}, found {tuple(tokens.shape)}')
 
 
-def _check_init(prompt_init: str) -> None:
-    """Raise if ``prompt_init`` is not known."""
-    if prompt_init not in PROMPT_INITS:
-        raise ValueError(f'prompt_init must be one of {PROMPT_INITS}, '
-                         f'found {prompt_init!r}')
+class ModalPrompt(nn.Module):
+    """What both prompt blocks share: all of their parameters train."""
+
+    def __init__(self, prompt_init: str) -> None:
+        super().__init__()
+        if prompt_init not in PROMPT_INITS:
+            raise ValueError(f'prompt_init must be one of {PROMPT_INITS}, '
+                             f'found {prompt_init!r}')
+
+    def tuned_parameters(self) -> List[str]:
+        """Declare what trains, for :mod:`mmivtuning.models.freezing`."""
+        return [name for name, _ in self.named_parameters()]
 
 
-class ModalPromptAlpha(nn.Module):
+class ModalPromptAlpha(ModalPrompt):
     r"""MP-alpha: fuse both modalities into the initial prompt.
 
     .. math::
         P^0 = W_{up} (SFE(W_v v) + SimAM(W_t t))
 
-    The infrared path is linear by design (Fig. 3): infrared carries mostly
-    low frequencies, which convolutions lose. The 1x1 convolutions W act on
-    tokens, where they are linear layers.
+    The infrared path is linear by design: convolutions lose the low
+    frequencies (Fig. 3). On tokens the 1x1 convolutions are linear layers.
 
     Args:
         embed_dims (int): Token width C.
@@ -64,9 +69,6 @@ class ModalPromptAlpha(nn.Module):
             the initial prompt is 0. Defaults to ``'paper'``.
         with_simam (bool): Whether SimAM enhances the infrared path.
             Defaults to True.
-
-    Raises:
-        ValueError: If ``prompt_init`` is not known.
     """
 
     def __init__(self,
@@ -74,8 +76,7 @@ class ModalPromptAlpha(nn.Module):
                  hidden_dims: int = 8,
                  prompt_init: str = 'paper',
                  with_simam: bool = True) -> None:
-        super().__init__()
-        _check_init(prompt_init)
+        super().__init__(prompt_init)
         self.embed_dims = embed_dims
         self.visible_down = nn.Linear(embed_dims, hidden_dims)
         self.infrared_down = nn.Linear(embed_dims, hidden_dims)
@@ -89,25 +90,15 @@ class ModalPromptAlpha(nn.Module):
             nn.init.zeros_(self.up.weight)
             nn.init.zeros_(self.up.bias)
 
-    def tuned_parameters(self) -> List[str]:
-        """Declare what trains: everything."""
-        return [name for name, _ in self.named_parameters()]
-
     def forward(self, visible: Tensor, infrared: Tensor,
                 hw: Tuple[int, int]) -> Tensor:
-        """Make the initial prompt.
+        """Make the initial prompt P0, shape (B, h * w, C).
 
         Args:
-            visible (Tensor): Visible tokens, shape (B, h * w, C), after the
-                LayerNorm that both modalities share.
-            infrared (Tensor): Infrared tokens, shape and norm alike.
+            visible (Tensor): Visible tokens v, shape (B, h * w, C), after
+                the LayerNorm that both modalities share.
+            infrared (Tensor): Infrared tokens t, shape and norm alike.
             hw (tuple[int, int]): The grid (h, w).
-
-        Returns:
-            Tensor: The prompt P0, shape (B, h * w, C).
-
-        Raises:
-            ValueError: If tokens and ``hw`` do not fit.
         """
         _check('visible', visible, self.embed_dims, hw)
         _check('infrared', infrared, self.embed_dims, hw)
@@ -117,7 +108,7 @@ class ModalPromptAlpha(nn.Module):
         return self.up(map_to_tokens(visible + infrared))
 
 
-class ModalPromptBeta(nn.Module):
+class ModalPromptBeta(ModalPrompt):
     r"""MP-beta: adapt the tokens of a layer and inject the prompt again.
 
     .. math::
@@ -136,9 +127,6 @@ class ModalPromptBeta(nn.Module):
             returns its input. Defaults to ``'paper'``.
         with_simam (bool): Whether SimAM enhances the prompt branch.
             Defaults to True.
-
-    Raises:
-        ValueError: If ``prompt_init`` is not known.
     """
 
     def __init__(self,
@@ -148,8 +136,7 @@ class ModalPromptBeta(nn.Module):
                  drop_rate: float = 0.1,
                  prompt_init: str = 'paper',
                  with_simam: bool = True) -> None:
-        super().__init__()
-        _check_init(prompt_init)
+        super().__init__(prompt_init)
         self.embed_dims = embed_dims
         self.token_norm = ScaleShift(embed_dims)
         self.token_down = nn.Linear(embed_dims, hidden_dims)
@@ -169,24 +156,14 @@ class ModalPromptBeta(nn.Module):
             nn.init.zeros_(self.token_up.weight)
             nn.init.zeros_(self.prompt_up.weight)
 
-    def tuned_parameters(self) -> List[str]:
-        """Declare what trains: everything."""
-        return [name for name, _ in self.named_parameters()]
-
     def forward(self, tokens: Tensor, prompt: Tensor,
                 hw: Tuple[int, int]) -> Tensor:
-        """Adapt the tokens and inject the prompt.
+        """Adapt the tokens and inject the prompt, shape (B, h * w, C).
 
         Args:
             tokens (Tensor): Patch tokens x, shape (B, h * w, C).
             prompt (Tensor): The prompt P, shape alike.
             hw (tuple[int, int]): The grid (h, w).
-
-        Returns:
-            Tensor: Patch tokens, shape alike.
-
-        Raises:
-            ValueError: If tokens, prompt and ``hw`` do not fit.
         """
         _check('patch', tokens, self.embed_dims, hw)
         _check('prompt', prompt, self.embed_dims, hw)

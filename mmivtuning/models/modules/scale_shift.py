@@ -6,19 +6,15 @@ from torch import Tensor, nn
 
 
 class ScaleShift(nn.Module):
-    r"""Scale and shift tokens, after a LayerNorm or without one.
-
-    .. math::
-        \gamma \odot LN(x) + \beta \quad\text{or}\quad
-        \gamma \odot x + \beta
+    r"""Scale and shift tokens: :math:`\gamma \odot LN(x) + \beta`.
 
     The affine map of the LayerNorm and :math:`\gamma, \beta` are one affine
     map, so that both together cost one normalisation.
 
     Args:
         embed_dims (int): Token width C.
-        with_norm (bool): Whether a LayerNorm (eps 1e-5) comes first.
-            Defaults to True.
+        with_norm (bool): Whether there is a LayerNorm (eps 1e-5); else
+            :math:`\gamma \odot x + \beta`. Defaults to True.
     """
 
     def __init__(self, embed_dims: int, with_norm: bool = True) -> None:
@@ -28,14 +24,7 @@ class ScaleShift(nn.Module):
         self.beta = nn.Parameter(torch.zeros(embed_dims))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scale and shift.
-
-        Args:
-            x (Tensor): Tokens, shape (..., C).
-
-        Returns:
-            Tensor: Tokens of the same shape.
-        """
+        """Scale and shift tokens of shape (..., C)."""
         if self.norm is None:
             return torch.addcmul(self.beta, self.gamma, x)
         return F.layer_norm(

@@ -1,9 +1,4 @@
-"""SimAM, an attention without parameters.
-
-Yang et al., *SimAM: A Simple, Parameter-Free Attention Module for
-Convolutional Neural Networks*, ICML 2021; in IV-tuning it enhances the
-infrared path of MP-alpha and the prompt path of MP-beta.
-"""
+"""SimAM (Yang et al., ICML 2021), an attention without parameters."""
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +8,7 @@ class SimAM(nn.Module):
     r"""Weigh every cell of a map by how much it stands out.
 
     .. math::
-        x \cdot \sigma\left(\frac{(x - \mu)^2}{4 (\Sigma (x - \mu)^2 /
+        x \, \sigma\left(\frac{(x - \mu)^2}{4 (\Sigma (x - \mu)^2 /
         (hw - 1) + \lambda)} + 0.5\right)
 
     with :math:`\mu` and :math:`\Sigma` per channel, over space.
@@ -28,19 +23,11 @@ class SimAM(nn.Module):
     def __init__(self, lambda_: float = 1e-4) -> None:
         super().__init__()
         if not lambda_ > 0:
-            raise ValueError(
-                f'lambda_ must be greater than 0, found {lambda_}')
+            raise ValueError(f'lambda_ must be greater than 0: {lambda_}')
         self.lambda_ = lambda_
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the attention.
-
-        Args:
-            x (Tensor): Map, shape (B, D, h, w).
-
-        Returns:
-            Tensor: Map of the same shape and dtype.
-        """
+        """Apply the attention to a map of shape (B, D, h, w)."""
         # squares of half-precision values overflow or vanish
         half = x.dtype in (torch.float16, torch.bfloat16)
         values = x.float() if half else x
@@ -49,7 +36,3 @@ class SimAM(nn.Module):
         variance = square.sum((2, 3), keepdim=True) / freedom
         energy = square / (4 * (variance + self.lambda_)) + 0.5
         return x * energy.sigmoid().to(x.dtype)
-
-    def extra_repr(self) -> str:
-        """Show the regulariser."""
-        return f'lambda_={self.lambda_}'

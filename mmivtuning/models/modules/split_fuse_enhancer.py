@@ -16,8 +16,7 @@ class SplitFuseEnhancer(nn.Module):
     Args:
         channels (int): Channels D, a multiple of ``split_ratio``.
         split_ratio (int): One channel in ``split_ratio`` goes through the
-            depth-wise convolution; a greater ratio is cheaper.
-            Defaults to 4.
+            depth-wise convolution. Defaults to 4.
 
     Raises:
         ValueError: If ``split_ratio`` does not divide ``channels``.
@@ -36,14 +35,7 @@ class SplitFuseEnhancer(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Enhance a map.
-
-        Args:
-            x (Tensor): Map, shape (B, D, h, w).
-
-        Returns:
-            Tensor: Map of the same shape and memory format.
-        """
+        """Enhance a map of shape (B, D, h, w), in its memory format."""
         local = self.depthwise(x[:, :self.split])
         x = x + torch.cat((local, x[:, self.split:]), dim=1)
         return x + self.conv2(self.norm(self.conv1(x)).relu())

@@ -14,7 +14,7 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from .backbones.iv_tuning import IVTuningBackbone
+    from .iv_tuning import IVTuningBackbone
 
 
 def resize_relative_position_bias(table: Tensor, length: int) -> Tensor:
