@@ -10,9 +10,9 @@ runs = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/de
 first_running = $(firstword $(foreach python,$(1),$(if $(call runs,$(python)),$(python))))
 
 ifeq ($(STACK),onedl)
-  PYTHON ?= $(call first_running,python3.11 python3.12 python3.13 python3.10 python3)
+  PYTHON ?= $(call first_running,python3.11 python3.12 python3.13 python3)
 else
-  PYTHON ?= $(call first_running,python3.11 python3.10 python3.9 python3.8 python3)
+  PYTHON ?= $(call first_running,python3.11 python3.10 python3)
 endif
 ifeq ($(PYTHON),)
   $(error No Python 3 was found: pass PYTHON=/path/to/python3.11)
@@ -20,11 +20,11 @@ endif
 # torch 2.1.2 has no wheels for a Python newer than 3.11.
 PYTHON_VERSION := $(call runs,$(PYTHON))
 ifeq ($(STACK),)
-  ifneq ($(filter 3.8 3.9 3.10 3.11,$(PYTHON_VERSION)),)
+  ifneq ($(filter 3.10 3.11,$(PYTHON_VERSION)),)
     STACK := openmmlab
   else
     STACK := onedl
-    $(info Python $(PYTHON_VERSION): the openmmlab stack needs 3.8 to 3.11, so STACK=onedl is used)
+    $(info Python $(PYTHON_VERSION): the openmmlab stack needs 3.10 or 3.11, so STACK=onedl is used)
   endif
 endif
 ifeq ($(STACK),onedl)

@@ -30,6 +30,8 @@ EXTRAS = {
         'setuptools<82', 'click', 'colorama', 'model-index', 'requests',
         'rich', 'tabulate', 'pandas', 'pyyaml'
     ],
+    # The measures of salient object detection.
+    'saliency': ['pysodmetrics'],
     'dev': [
         'pytest', 'pytest-timeout', 'hypothesis', 'onnx', 'onnxruntime',
         'ruff', 'build'

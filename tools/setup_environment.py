@@ -37,13 +37,10 @@ STAMP = 'mmivtuning-environment.json'
 
 # The distributions of each stack that need more than `pip install`.
 STACKS = {
-    'openmmlab': dict(
-        mmcv='mmcv', mim='openmim', pythons=((3, 8), (3, 11)), mmdet='mmdet'),
-    'onedl': dict(
-        mmcv='onedl-mmcv',
-        mim='onedl-mim',
-        pythons=((3, 10), (3, 13)),
-        mmdet='mmdetection'),
+    'openmmlab':
+    dict(mmcv='mmcv', mim='openmim', pythons=((3, 10), (3, 11))),
+    'onedl':
+    dict(mmcv='onedl-mmcv', mim='onedl-mim', pythons=((3, 11), (3, 13))),
 }
 
 # Imported at the end: a wheel compiled for another torch fails here, and not
@@ -279,7 +276,7 @@ def set_up(stack: str, venv_dir: Path) -> None:
     environment.install_mmcv()
     say('4/6 mmengine, mmsegmentation, mmdetection, mmpretrain, test tools')
     environment.pip_install('--no-build-isolation', '--editable',
-                            requirements_of([stack, 'mim', 'dev']))
+                            requirements_of([stack, 'mim', 'saliency', 'dev']))
     say('5/6 mim')
     # Its own dependencies would downgrade setuptools and requests.
     environment.pip_install('--no-deps', STACKS[stack]['mim'])

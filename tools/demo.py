@@ -1,0 +1,302 @@
+"""Tune the small pretrained backbone on synthetic pairs; print and draw.
+
+``make demo`` runs this: paired scenes are made, a DINOv2 ViT-S/14 is frozen
+and IV-tuned on them through the stock mmseg runner beside a frozen one with
+the same head, both are tested on the pair and with either modality taken
+away, then a small detector is trained through the stock mmdet runner.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import random
+import runpy
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Dict, Iterator, List, Optional
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from rich.console import Console
+from rich.progress import (BarColumn, MofNCompleteColumn, Progress,
+                           TextColumn, TimeRemainingColumn)
+from rich.table import Table
+
+from mmivtuning.engine import PairedVisualizationHook
+from mmivtuning.engine.pictures import stack_rows
+from mmivtuning.models.freezing import count_parameters
+
+ROOT = Path(__file__).resolve().parent.parent
+SEGMENTATION = ROOT / 'configs/segmentation/scenes'
+DETECTION = ROOT / 'configs/detection/scenes'
+SEGMENTATION_CONFIG = SEGMENTATION / (
+    'dinov2-small_segformer_{tuning}_demo_scenes-224x294.py')
+DETECTION_CONFIG = DETECTION / (
+    'dinov2-small_cascade-rcnn_iv_demo_scenes-224x294.py')
+PICTURES = 4
+
+# The console of the demo; mmengine's own lines go to its log files only.
+console = Console()
+
+
+class ProgressHook(Hook):
+    """Show a bar with the loss while a runner trains or tests."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.bar: Optional[Progress] = None
+
+    def _open(self, total: int, what: str) -> None:
+        self.bar = Progress(
+            TextColumn('{task.description}'),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn('{task.fields[loss]}'),
+            console=console)
+        self.bar.start()
+        self.task = self.bar.add_task(
+            f'{self.label}: {what}', total=total, loss='')
+
+    def _close(self) -> None:
+        self.bar.stop()
+
+    def before_train(self, runner: Runner) -> None:
+        """Open the bar of a training."""
+        self._open(runner.max_iters, 'training')
+
+    def after_train_iter(self,
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
+        """Advance by one step."""
+        self.bar.update(
+            self.task, advance=1, loss=f'loss {float(outputs["loss"]):.3f}')
+
+    def after_train(self, runner: Runner) -> None:
+        """Close the bar of a training."""
+        self._close()
+
+    def before_test(self, runner: Runner) -> None:
+        """Open the bar of a test."""
+        self._open(len(runner.test_dataloader), 'testing')
+
+    def after_test_iter(self,
+                        runner: Runner,
+                        batch_idx: int,
+                        data_batch: Optional[dict] = None,
+                        outputs: Optional[list] = None) -> None:
+        """Advance by one batch."""
+        self.bar.update(self.task, advance=1)
+
+    def after_test(self, runner: Runner) -> None:
+        """Close the bar of a test."""
+        self._close()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what the stock packages print and warn off the console."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        yield
+
+
+def make_scenes(folder: Path, train: int, val: int) -> None:
+    """Write the paired scenes unless they are there with these counts."""
+    meta = folder / 'meta.json'
+    if meta.exists():
+        counts = json.loads(meta.read_text())['counts']
+        if counts == dict(train=train, val=val):
+            console.print(f'scenes: {folder} is kept')
+            return
+    command = [
+        'make_scenes.py', '--out',
+        str(folder), '--train',
+        str(train), '--val',
+        str(val), '--force'
+    ]
+    arguments, sys.argv = sys.argv, command
+    try:
+        runpy.run_path(
+            str(ROOT / 'data_prep/make_scenes.py'), run_name='__main__')
+    except SystemExit as done:
+        if done.code:
+            raise
+    finally:
+        sys.argv = arguments
+
+
+def build_runner(config: Path, work_dir: Path, data_root: Path,
+                 iterations: int, label: str) -> Runner:
+    """Build the stock runner of a shipped config on the demo's scenes."""
+    cfg = Config.fromfile(config)
+    cfg.work_dir = str(work_dir)
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        cfg[loader].dataset.data_root = str(data_root)
+    for evaluator in ('val_evaluator', 'test_evaluator'):
+        if 'ann_file' in cfg[evaluator]:
+            cfg[evaluator].ann_file = str(data_root / 'annotations/val.json')
+    cfg.train_cfg.max_iters = iterations
+    cfg.train_cfg.val_interval = iterations + 1
+    # The config's schedule, over as many steps as there are.
+    for scheduler in cfg.param_scheduler:
+        if scheduler.get('end', 0) > iterations:
+            scheduler.end = iterations
+    DefaultScope.get_instance(label, scope_name=cfg.default_scope)
+    with quiet():
+        runner = Runner.from_cfg(cfg)
+    runner.register_hook(ProgressHook(label), priority='LOWEST')
+    return runner
+
+
+def seconds_per_step(runner: Runner) -> float:
+    """Return the median time of a training step, loading included."""
+    times, _ = runner.message_hub.get_scalar('train/time').data
+    return float(np.median(times))
+
+
+def draw(runner: Runner, path: Path) -> None:
+    """Draw the first validation pairs with their predictions."""
+    hook = PairedVisualizationHook(draw=True)
+    runner.visualizer.dataset_meta = runner.test_dataloader.dataset.metainfo
+    runner.model.eval()
+    rows: List[np.ndarray] = []
+    with torch.no_grad():
+        for batch in runner.test_dataloader:
+            for sample in runner.model.test_step(batch):
+                rows.append(hook.picture(sample, runner.visualizer))
+            if len(rows) >= PICTURES:
+                break
+    cv2.imwrite(str(path), stack_rows(rows[:PICTURES])[..., ::-1])
+
+
+def segmentation(work_dir: Path, scenes: Path,
+                 iterations: int) -> List[Dict[str, object]]:
+    """Train and test both tunings; return a row of figures for each."""
+    rows = []
+    for tuning in ('iv', 'frozen'):
+        runner = build_runner(
+            Path(str(SEGMENTATION_CONFIG).format(tuning=tuning)),
+            work_dir / f'segmentation_{tuning}', scenes, iterations,
+            f'segmentation, {tuning}')
+        with quiet():
+            runner.train()
+        row: Dict[str, object] = dict(tuning=tuning)
+        trainable, total = count_parameters(runner.model.backbone)
+        row.update(
+            trainable=trainable,
+            share=trainable / total,
+            seconds=seconds_per_step(runner))
+        for missing in (None, 'infrared', 'visible'):
+            runner.model.data_preprocessor.missing = missing
+            with quiet():
+                row[str(missing)] = runner.test()['mIoU']
+        runner.model.data_preprocessor.missing = None
+        if tuning == 'iv':
+            with quiet():
+                draw(runner, work_dir / 'segmentation.png')
+        rows.append(row)
+    return rows
+
+
+def detection(work_dir: Path, scenes: Path,
+              iterations: int) -> Dict[str, float]:
+    """Train and test the small detector; return its figures."""
+    runner = build_runner(DETECTION_CONFIG, work_dir / 'detection', scenes,
+                          iterations, 'detection, iv')
+    with quiet():
+        runner.train()
+        metrics = runner.test()
+        draw(runner, work_dir / 'detection.png')
+    return dict(
+        mAP=metrics['coco/bbox_mAP'],
+        mAP_50=metrics['coco/bbox_mAP_50'],
+        seconds=seconds_per_step(runner))
+
+
+def report(rows: List[Dict[str, object]], found: Optional[Dict[str, float]],
+           iterations: Dict[str, int]) -> None:
+    """Print the tables."""
+    table = Table(
+        title=f'Segmentation of synthetic pairs, {iterations["segmentation"]}'
+        ' steps: mIoU (%)')
+    for column in ('tuning', 'pair', 'without infrared', 'without visible',
+                   'trainable in the backbone', 'seconds a step'):
+        table.add_column(column, justify='right')
+    for row in rows:
+        table.add_row(
+            str(row['tuning']), f'{row["None"]:.1f}',
+            f'{row["infrared"]:.1f}', f'{row["visible"]:.1f}',
+            f'{row["trainable"]:,} ({row["share"]:.1%})',
+            f'{row["seconds"]:.2f}')
+    console.print(table)
+    if found is not None:
+        table = Table(
+            title=f'Detection, iv, {iterations["detection"]} steps')
+        for column in ('mAP', 'mAP50', 'seconds a step'):
+            table.add_column(column, justify='right')
+        table.add_row(f'{found["mAP"]:.3f}', f'{found["mAP_50"]:.3f}',
+                      f'{found["seconds"]:.2f}')
+        console.print(table)
+
+
+def main() -> None:
+    """Run the demo."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
+    parser.add_argument('--train', type=int, default=160, help='scenes')
+    parser.add_argument('--val', type=int, default=32, help='scenes')
+    parser.add_argument(
+        '--steps', type=int, default=150, help='of segmentation')
+    parser.add_argument(
+        '--detection-steps', type=int, default=80, help='0: no detection')
+    parser.add_argument('--seed', type=int, default=0)
+    arguments = parser.parse_args()
+
+    started = time.monotonic()
+    random.seed(arguments.seed)
+    np.random.seed(arguments.seed)
+    torch.manual_seed(arguments.seed)
+    work_dir = arguments.work_dir.absolute()
+    work_dir.mkdir(parents=True, exist_ok=True)
+    console.print('IV-tuning on synthetic infrared-visible pairs: at most 10 '
+                  'minutes on two cores')
+    scenes = work_dir / 'scenes'
+    make_scenes(scenes, arguments.train, arguments.val)
+    rows = segmentation(work_dir, scenes, arguments.steps)
+    found = None
+    if arguments.detection_steps:
+        found = detection(work_dir, scenes, arguments.detection_steps)
+    iterations = dict(
+        segmentation=arguments.steps, detection=arguments.detection_steps)
+    report(rows, found, iterations)
+    figures = dict(
+        iterations=iterations,
+        segmentation=rows,
+        detection=found,
+        torch=torch.__version__,
+        seconds=round(time.monotonic() - started))
+    (work_dir / 'figures.json').write_text(json.dumps(figures, indent=2))
+    console.print(
+        f'Done in {figures["seconds"]} s. Pictures: '
+        f'{work_dir / "segmentation.png"}, {work_dir / "detection.png"}; '
+        f'figures, logs and checkpoints: {work_dir}\n'
+        'Next, your own pairs: put them into visible/ and infrared/ folders '
+        'and see "Your own data" in README.md',
+        soft_wrap=True)
+
+
+if __name__ == '__main__':
+    main()
