@@ -77,6 +77,47 @@ class PairStatistics:
 
 
 @contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, so that clean-up runs."""
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    try:
+        previous = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def refuse_existing(out: Path, force: bool = False) -> None:
+    """Refuse to overwrite.
+
+    Args:
+        out (Path): The folder to make.
+        force (bool): Whether a data set may be replaced. Default: False.
+
+    Raises:
+        FileExistsError: If ``out`` exists, is not an empty folder, and
+            ``force`` is not set; with ``force``, if it is no data set in our
+            layout.
+    """
+    occupied = any(out.iterdir()) if out.is_dir() else os.path.lexists(out)
+    if occupied and not force:
+        raise FileExistsError(
+            f'{out} exists; expected a folder that does not exist or is '
+            'empty (--force replaces it)')
+    if occupied and not (out / 'meta.json').is_file():
+        raise FileExistsError(
+            f'{out} exists and holds no meta.json; only a data set in the '
+            'layout of mmivtuning is ever replaced')
+
+
+@contextmanager
 def atomic_folder(out: Path, force: bool = False) -> Iterator[Path]:
     """Fill a temporary folder beside ``out``, which becomes ``out`` at last.
 
@@ -92,46 +133,34 @@ def atomic_folder(out: Path, force: bool = False) -> Iterator[Path]:
         Path: The temporary folder, empty.
 
     Raises:
-        FileExistsError: If ``out`` exists, is not empty, and ``force`` is not
-            set; with ``force``, if it is no data set in our layout.
+        FileExistsError: See :func:`refuse_existing`.
     """
     out = Path(os.path.abspath(out))
-    if _occupied(out) and not force:
-        raise FileExistsError(
-            f'{out} exists; expected a folder that does not exist or is '
-            'empty (--force replaces it)')
-    if _occupied(out) and not (out / 'meta.json').is_file():
-        raise FileExistsError(
-            f'{out} exists and holds no meta.json; only a data set in the '
-            'layout of mmivtuning is ever replaced')
+    refuse_existing(out, force)
     out.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(out)
+    remove_leftovers(out)
     partial = out.with_name(f'.{out.name}.partial-{os.getpid()}')
-    partial.mkdir()
-    previous = _raise_on_sigterm()
-    try:
-        yield partial
-        old = out.with_name(f'.{out.name}.old-{os.getpid()}')
-        if os.path.lexists(out):
-            out.rename(old)
+    with exit_on_sigterm():
+        partial.mkdir()
         try:
-            partial.rename(out)
-        except OSError:
-            if os.path.lexists(old):
-                old.rename(out)
-            raise
-        _remove(old)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        if previous is not None:
-            signal.signal(signal.SIGTERM, previous)
+            yield partial
+            _swap(partial, out)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
-def _occupied(out: Path) -> bool:
-    """Whether there is anything that could be lost."""
-    if out.is_dir():
-        return any(out.iterdir())
-    return os.path.lexists(out)
+def _swap(partial: Path, out: Path) -> None:
+    """Put a finished folder in its place."""
+    old = out.with_name(f'.{out.name}.old-{os.getpid()}')
+    if os.path.lexists(out):
+        out.rename(old)
+    try:
+        partial.rename(out)
+    except OSError:
+        if os.path.lexists(old):
+            old.rename(out)
+        raise
+    _remove(old)
 
 
 def _remove(path: Path) -> None:
@@ -142,9 +171,13 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _remove_leftovers(out: Path) -> None:
-    """Clear what killed processes left; bring an interrupted swap back."""
-    for kind in ('old', 'partial'):
+def remove_leftovers(out: Path) -> None:
+    """Clear what killed processes left; bring an interrupted swap back.
+
+    Args:
+        out (Path): The folder that they were making.
+    """
+    for kind in ('old', 'partial', 'unpacked'):
         marker = f'.{out.name}.{kind}-'
         for path in out.parent.iterdir():
             number = path.name[len(marker):]
@@ -167,18 +200,6 @@ def _alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _raise_on_sigterm() -> object:
-    """Let SIGTERM unwind the stack; returns the handler to restore."""
-
-    def stop(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    try:
-        return signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not in the main thread
-        return None
 
 
 def write_json(path: Path, content: object, indent: Optional[int] = None

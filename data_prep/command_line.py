@@ -1,0 +1,166 @@
+"""The command line that all converters share."""
+
+import argparse
+import json
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Callable, Dict, Optional, Sequence
+
+from rich.console import Console
+from rich.progress import track
+
+from mmivtuning.pairs import PairError
+from mmivtuning.pairs.benchmarks import BENCHMARKS
+from mmivtuning.pairs.conversion import VERSION, check_counts, convert
+from mmivtuning.pairs.layout import refuse_existing
+from mmivtuning.pairs.sources import ConversionError, Plan, opened
+
+Planner = Callable[[Path, argparse.Namespace], Plan]
+
+
+def parser_of(name: str, layout: str) -> argparse.ArgumentParser:
+    """The command line that all converters share.
+
+    Args:
+        name (str): Key of ``BENCHMARKS``.
+        layout (str): How the source looks, for ``--help``.
+    """
+    facts = BENCHMARKS[name]
+    parser = argparse.ArgumentParser(
+        description=f"Convert {facts['source']} to the layout of mmivtuning.",
+        epilog=f'Expected in SOURCE: {layout} '
+        f"Classes: {', '.join(facts['classes'])}.")
+    parser.add_argument(
+        'source', type=Path, help='folder, zip or tar file as distributed')
+    parser.add_argument('out', type=Path, help='folder to make')
+    parser.add_argument(
+        '--link',
+        action='store_true',
+        help='link unchanged files instead of copying them')
+    parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='only say what would be written')
+    parser.add_argument(
+        '--allow-subset',
+        action='store_true',
+        help='accept numbers of pairs other than the published ones')
+    parser.add_argument(
+        '--jobs', type=int, default=os.cpu_count() or 1, help='processes')
+    parser.add_argument(
+        '--force', action='store_true', help='replace an existing OUT')
+    if facts['task'] == 'detection':
+        parser.add_argument(
+            '--ignore-class',
+            action='append',
+            default=[],
+            metavar='NAME',
+            help='leave out the boxes of a class; may be repeated')
+    return parser
+
+
+def main(name: str,
+         planner: Planner,
+         parser: argparse.ArgumentParser,
+         argv: Optional[Sequence[str]] = None) -> int:
+    """Run a converter from its command line.
+
+    Args:
+        name (str): Key of ``BENCHMARKS``.
+        planner (Planner): Finds the pairs in the source folder.
+        parser (argparse.ArgumentParser): From :func:`parser_of`.
+        argv (Sequence[str], optional): Arguments. Default: None, the
+            command line.
+
+    Returns:
+        int: The exit status, 1 if anything is wrong.
+    """
+    args = parser.parse_args(argv)
+    if args.jobs < 1:
+        parser.error(f'--jobs must be at least 1, got {args.jobs}')
+    try:
+        return _convert_source(name, planner, args)
+    except ConversionError as error:
+        for problem in error.problems:
+            print(f'error: {problem}', file=sys.stderr)
+        print(f'{len(error.problems)} problem(s), nothing was written',
+              file=sys.stderr)
+    except (OSError, PairError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        print('nothing was written', file=sys.stderr)
+    return 1
+
+
+def _convert_source(name: str, planner: Planner,
+                    args: argparse.Namespace) -> int:
+    """Plan, check, and write; returns the exit status."""
+    ignore = tuple(getattr(args, 'ignore_class', ()))
+    recipe = dict(
+        version=VERSION,
+        source=str(args.source.resolve()),
+        options={
+            key: _plain(value)
+            for key, value in vars(args).items()
+            if key not in ('source', 'out', 'dry_run', 'jobs', 'force')
+        })
+    if not args.force and _holds(args.out, name, recipe):
+        print(f'{args.out}: there already, unchanged')
+        return 0
+    out, source = args.out.resolve(), args.source.resolve()
+    if out == source or out in source.parents:
+        raise ConversionError(
+            [f'{args.out}: OUT must not be SOURCE or hold it ({source})'])
+    if args.link and not args.source.is_dir():
+        raise ConversionError(
+            [f'{args.source}: --link needs an unpacked folder'])
+    if not args.dry_run:
+        refuse_existing(args.out, args.force)
+    with opened(args.source, Path(os.path.abspath(args.out))) as folder:
+        plan = planner(folder, args)
+        problems = list(plan.problems)
+        if not args.allow_subset:
+            problems += check_counts(name, plan)
+        if not plan.items and not problems:
+            problems.append(f'{args.source}: no pairs found')
+        if problems:
+            raise ConversionError(problems)
+        numbers: Dict[str, int] = {}
+        for item in plan.items:
+            numbers[item.split] = numbers.get(item.split, 0) + 1
+        told = ', '.join(f'{count} {split}'
+                         for split, count in numbers.items())
+        if args.dry_run:
+            print(f'{args.out}: would get {told} pairs')
+            return 0
+        notes = convert(name, plan, args.out, recipe, args.link, args.force,
+                        ignore, args.jobs, _progress(name))
+    for note in notes:
+        print(f'note: {note}', file=sys.stderr)
+    print(f'{args.out}: {told} pairs')
+    return 0
+
+
+def _plain(value: object) -> object:
+    """A value that JSON can hold."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return str(value.resolve()) if isinstance(value, Path) else value
+
+
+def _holds(out: Path, name: str, recipe: dict) -> bool:
+    """Whether a folder holds the result of the same conversion."""
+    try:
+        meta = json.loads((out / 'meta.json').read_text(encoding='utf-8'))
+        return meta['converter'] == name and meta['recipe'] == recipe
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _progress(name: str) -> Callable:
+    """A progress bar, for :func:`convert`."""
+    return partial(
+        track,
+        description=f'Converting {name}',
+        console=Console(stderr=True))

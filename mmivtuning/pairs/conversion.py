@@ -1,0 +1,247 @@
+"""From a benchmark as its authors distribute it to our layout.
+
+A converter in ``data_prep`` says where the files of each pair are (a
+:class:`~mmivtuning.pairs.sources.Plan`); everything else is here: checking
+every file, copying or linking, counts, boxes, statistics, all or nothing. The
+command line is in ``data_prep/command_line.py``.
+"""
+
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+import cv2
+import numpy as np
+
+from .benchmarks import BENCHMARKS
+from .errors import PairError
+from .formats import place_boxes, read_label_ids, read_voc
+from .layout import (PairStatistics, atomic_folder, coco_document, write_json,
+                     write_stems)
+from .reading import read_pair
+from .sources import ConversionError, Item, Plan
+
+# Of the layout that is written and of what is checked on the way.
+VERSION = 1
+_MODALITIES = ('visible', 'infrared')
+_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 3]
+
+
+def check_counts(name: str, plan: Plan) -> List[str]:
+    """Compare the number of pairs with the published one.
+
+    Args:
+        name (str): Key of ``BENCHMARKS``.
+        plan (Plan): What was found.
+
+    Returns:
+        List[str]: A line for every split or subset that differs.
+    """
+    facts = BENCHMARKS[name]
+    found = {split: 0 for split in facts['splits']}
+    for item in plan.items:
+        found[item.split] = found.get(item.split, 0) + 1
+    found.update({n: len(stems) for n, stems in plan.subsets.items()})
+    published = dict(facts['splits'], **facts['subsets'])
+    return [
+        f'{split}: found {found.get(split, 0)} pairs, published are {count} '
+        '(--allow-subset accepts it)' for split, count in published.items()
+        if found.get(split, 0) != count
+    ]
+
+
+def convert_item(item: Item, root: Path, name: str, link: bool,
+                 ignore: Sequence[str]) -> dict:
+    """Check the files of a pair and put them where they belong.
+
+    Args:
+        item (Item): The source files.
+        root (Path): Folder of the data set.
+        name (str): Key of ``BENCHMARKS``.
+        link (bool): Link unchanged files instead of copying them.
+        ignore (Sequence[str]): Classes whose boxes are left out.
+
+    Returns:
+        dict: ``problem`` (str) if there is one, else ``file_name``, ``size``,
+        ``boxes``, ``notes``, ``statistics``.
+    """
+    cv2.setNumThreads(1)
+    classes = BENCHMARKS[name]['classes']
+    try:
+        pair = read_pair(str(item.visible), str(item.infrared))
+        size = pair.shape[:2]
+        boxes, notes = [], []
+        if item.voc is not None:
+            boxes, notes = place_boxes(
+                read_voc(item.voc), size, classes, str(item.voc), ignore)
+        elif item.boxes is not None:
+            boxes, notes = place_boxes(item.boxes, size, classes,
+                                       item.boxes_from, ignore)
+        if item.labels is not None:
+            _put_labels(item, root, classes, size, link)
+        if item.visible == item.infrared:
+            file_name = f'{item.stem}.png'
+            planes = (pair[..., :3], pair[..., 3])
+            for modality, plane in zip(_MODALITIES, planes):
+                _write(root / modality / item.split / file_name, plane)
+        else:
+            file_name = item.stem + item.visible.suffix.lower()
+            for modality in _MODALITIES:
+                path = getattr(item, modality)
+                _put(
+                    path, root / modality / item.split /
+                    (item.stem + path.suffix.lower()), link)
+    except (PairError, FileNotFoundError) as error:
+        return dict(problem=str(error))
+    return dict(
+        problem=None,
+        file_name=file_name,
+        size=size,
+        boxes=boxes,
+        notes=notes,
+        statistics=PairStatistics.of_pair(pair[..., :3], pair[..., 3]))
+
+
+def _put_labels(item: Item, root: Path, classes: Sequence[str],
+                size: Tuple[int, int], link: bool) -> None:
+    """Check and place an image of class ids.
+
+    Raises:
+        PairError: If it is not usable or not of the size of the pair.
+    """
+    ids, as_is = read_label_ids(item.labels, classes)
+    if ids.shape != size:
+        raise PairError(
+            f"'{item.labels}' is {ids.shape[0]} x {ids.shape[1]} (height x "
+            f"width), the pair '{item.visible}' is {size[0]} x {size[1]}")
+    target = root / 'labels' / item.split / f'{item.stem}.png'
+    if as_is:
+        _put(item.labels, target, link)
+    else:
+        _write(target, ids)
+
+
+def _put(source: Path, target: Path, link: bool) -> None:
+    """Copy or link a file."""
+    if link:
+        target.symlink_to(source.resolve())
+    else:
+        shutil.copyfile(source, target)
+
+
+def _write(path: Path, image: np.ndarray) -> None:
+    """Write a PNG."""
+    if not cv2.imwrite(str(path), image, _PNG):
+        raise OSError(f'{path}: could not be written')
+
+
+def convert(name: str,
+            plan: Plan,
+            out: Path,
+            recipe: dict,
+            link: bool = False,
+            force: bool = False,
+            ignore: Sequence[str] = (),
+            jobs: int = 1,
+            progress: Optional[Callable] = None) -> List[str]:
+    """Write a planned data set.
+
+    Args:
+        name (str): Key of ``BENCHMARKS``.
+        plan (Plan): What to write.
+        out (Path): The folder to make.
+        recipe (dict): What the result depends on; kept in ``meta.json``.
+        link (bool): Link unchanged files instead of copying. Default: False.
+        force (bool): Replace ``out``. Default: False.
+        ignore (Sequence[str]): Classes whose boxes are left out.
+        jobs (int): Number of processes. Default: 1.
+        progress (Callable, optional): Wraps the iterable of finished pairs,
+            and takes ``total``.
+
+    Returns:
+        List[str]: Notes on boxes that were clipped or left out.
+
+    Raises:
+        ConversionError: If a file is bad; all of them are named.
+        FileExistsError: If ``out`` exists and not ``force``.
+    """
+    facts = BENCHMARKS[name]
+    splits = list(dict.fromkeys(item.split for item in plan.items))
+    folders = [*_MODALITIES]
+    if facts['task'] == 'segmentation':
+        folders.append('labels')
+    with atomic_folder(out, force) as root:
+        for split in splits:
+            for folder in folders:
+                (root / folder / split).mkdir(parents=True)
+        task = partial(
+            convert_item, root=root, name=name, link=link, ignore=ignore)
+        records = _run(task, plan.items, jobs, progress)
+        problems = [r['problem'] for r in records if r['problem']]
+        if problems:
+            raise ConversionError(problems)
+        notes = [note for record in records for note in record['notes']]
+        counts: Dict[str, int] = {}
+        statistics = PairStatistics()
+        for split in splits:
+            chosen = [(item, record)
+                      for item, record in zip(plan.items, records)
+                      if item.split == split]
+            counts[split] = len(chosen)
+            write_stems(root / 'splits' / f'{split}.txt',
+                        [item.stem for item, _ in chosen])
+            if facts['task'] == 'detection':
+                write_json(root / 'annotations' / f'{split}.json',
+                           _coco(facts, [r for _, r in chosen]))
+            if split == splits[0]:
+                for _, record in chosen:
+                    statistics.add(record['statistics'])
+        for subset, stems in plan.subsets.items():
+            write_stems(root / 'splits' / f'{subset}.txt', stems)
+            counts[subset] = len(stems)
+        write_json(
+            root / 'meta.json',
+            dict(
+                name=name,
+                source=facts['source'],
+                licence=facts['licence'],
+                classes=facts['classes'],
+                palette=facts['palette'],
+                counts=counts,
+                published=dict(facts['splits'], **facts['subsets']),
+                statistics=statistics.result(),
+                statistics_of=splits[0],
+                notes=notes,
+                converter=name,
+                converter_version=VERSION,
+                recipe=recipe), 2)
+    return notes
+
+
+def _coco(facts: dict, records: List[dict]) -> dict:
+    """The boxes of a split as a COCO document."""
+    images, annotations = [], []
+    for number, record in enumerate(records, 1):
+        height, width = record['size']
+        images.append(
+            dict(
+                id=number,
+                file_name=record['file_name'],
+                height=height,
+                width=width))
+        annotations += [dict(image_id=number, **b) for b in record['boxes']]
+    return coco_document(facts['classes'], images, annotations,
+                         facts['source'])
+
+
+def _run(task: Callable, items: List[Item], jobs: int,
+         progress: Optional[Callable]) -> List[dict]:
+    """Do the work in order."""
+    progress = progress or (lambda done, total: done)
+    if jobs == 1 or len(items) < 8:
+        return list(progress(map(task, items), total=len(items)))
+    with ProcessPoolExecutor(jobs) as pool:
+        done = pool.map(task, items, chunksize=8)
+        return list(progress(done, total=len(items)))
