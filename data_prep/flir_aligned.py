@@ -11,10 +11,17 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from command_line import main, parser_of
 
-from mmivtuning.pairs.sources import (ConversionError, Item, Plan,
-                                      index_folder, index_xml, locate,
-                                      pair_up, read_stems)
 from mmivtuning.pairs.formats import read_coco
+from mmivtuning.pairs.sources import (
+    ConversionError,
+    Item,
+    Plan,
+    index_folder,
+    index_xml,
+    locate,
+    pair_up,
+    read_stems,
+)
 
 NAME = 'flir_aligned'
 LAYOUT = ('JPEGImages/FLIR_00002_RGB.jpg, '

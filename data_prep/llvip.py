@@ -11,8 +11,14 @@ from typing import Optional, Sequence
 
 from command_line import main, parser_of
 
-from mmivtuning.pairs.sources import (Plan, index_folder, index_xml, locate,
-                                      pair_up, unpaired)
+from mmivtuning.pairs.sources import (
+    Plan,
+    index_folder,
+    index_xml,
+    locate,
+    pair_up,
+    unpaired,
+)
 
 NAME = 'llvip'
 LAYOUT = ('visible/{train,test}/010001.jpg, infrared/{train,test}/010001.jpg, '

@@ -12,9 +12,16 @@ from typing import List, Optional, Sequence, Tuple
 
 from command_line import main, parser_of
 
-from mmivtuning.pairs.sources import (ConversionError, Plan, index_folder,
-                                      index_xml, locate, pair_up, read_stems,
-                                      unpaired)
+from mmivtuning.pairs.sources import (
+    ConversionError,
+    Plan,
+    index_folder,
+    index_xml,
+    locate,
+    pair_up,
+    read_stems,
+    unpaired,
+)
 
 NAME = 'm3fd'
 LAYOUT = 'Vis/00000.png, Ir/00000.png, Annotation/00000.xml (Pascal VOC).'

@@ -22,9 +22,14 @@ import cv2
 from rich.progress import track
 
 from mmivtuning.pairs.benchmarks import BENCHMARKS, SCENE_THINGS
-from mmivtuning.pairs.layout import (PairStatistics, atomic_folder,
-                                     coco_document, run_length, write_json,
-                                     write_stems)
+from mmivtuning.pairs.layout import (
+    PairStatistics,
+    atomic_folder,
+    coco_document,
+    run_length,
+    write_json,
+    write_stems,
+)
 from mmivtuning.scenes import make_scene
 
 VERSION = 1

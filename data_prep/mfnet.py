@@ -11,8 +11,13 @@ from typing import Optional, Sequence
 
 from command_line import main, parser_of
 
-from mmivtuning.pairs.sources import (Plan, index_folder, locate, pair_up,
-                                      read_stems)
+from mmivtuning.pairs.sources import (
+    Plan,
+    index_folder,
+    locate,
+    pair_up,
+    read_stems,
+)
 
 NAME = 'mfnet'
 LAYOUT = ('images/00001D.png (R, G, B and infrared in the alpha plane), '

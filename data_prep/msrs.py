@@ -11,8 +11,13 @@ from typing import Optional, Sequence
 
 from command_line import main, parser_of
 
-from mmivtuning.pairs.sources import (Plan, index_folder, locate, pair_up,
-                                      unpaired)
+from mmivtuning.pairs.sources import (
+    Plan,
+    index_folder,
+    locate,
+    pair_up,
+    unpaired,
+)
 
 NAME = 'msrs'
 LAYOUT = ('{train,test}/vi/00001D.png, {train,test}/ir/00001D.png, '

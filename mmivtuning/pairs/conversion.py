@@ -18,8 +18,13 @@ import numpy as np
 from .benchmarks import BENCHMARKS
 from .errors import PairError
 from .formats import place_boxes, read_label_ids, read_voc
-from .layout import (PairStatistics, atomic_folder, coco_document, write_json,
-                     write_stems)
+from .layout import (
+    PairStatistics,
+    atomic_folder,
+    coco_document,
+    write_json,
+    write_stems,
+)
 from .reading import read_pair
 from .sources import ConversionError, Item, Plan
 

@@ -11,8 +11,15 @@ import struct
 import xml.etree.ElementTree as ElementTree
 import zlib
 from pathlib import Path
-from typing import (Collection, Dict, List, NamedTuple, Optional, Sequence,
-                    Tuple)
+from typing import (
+    Collection,
+    Dict,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 

@@ -177,7 +177,7 @@ def fractal_noise(rng: np.random.Generator,
     total = np.zeros((height, width), np.float32)
     weight = 0.0
     for octave in range(octaves):
-        size = cell * 2**octave
+        size = max(cell, 1) * 2**octave
         grid = rng.uniform(
             -1, 1, (height // size + 2, width // size + 2)).astype(np.float32)
         total += 2**octave * cv2.resize(

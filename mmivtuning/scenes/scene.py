@@ -13,7 +13,7 @@ CLASSES: Tuple[str, ...] = BENCHMARKS['scenes']['classes']
 _CAR, _PERSON, _SIGN, _CONE = (
     CLASSES.index(name) for name in ('car', 'person', 'sign', 'cone'))
 # A thing of which fewer pixels than this are seen is not labelled.
-MIN_PIXELS = 16
+MIN_PIXELS = 24
 # Share of night scenes: most of what is warm is then hard to see otherwise.
 NIGHT_SHARE = 0.6
 
@@ -77,9 +77,10 @@ def make_scene(key: Sequence[int], height: int, width: int) -> Scene:
     street.paint_facades(canvas, camera, rng, night)
     feet = _furnish(canvas, camera, rng, night)
     # leaves, plaster and asphalt are never of one tone
-    grain = fractal_noise(rng, height, width, 2, 3)
+    fine = round(height / 112)
+    grain = fractal_noise(rng, height, width, fine, 3)
     canvas.albedo *= (1 + 0.30 * grain)[..., None]
-    canvas.temperature += 0.018 * fractal_noise(rng, height, width, 3, 3)
+    canvas.temperature += 0.018 * fractal_noise(rng, height, width, fine, 4)
     canvas.freeze_ambient()
     labels_of = _populate(canvas, camera, rng, night)
     visible = _expose_visible(canvas, camera, rng, night, feet)
@@ -197,8 +198,8 @@ def _expose_visible(canvas: Canvas, camera: Camera, rng: np.random.Generator,
     else:
         light = np.full((height, width), rng.uniform(0.75, 1.1), np.float32)
         # shade of houses and clouds
-        shade = fractal_noise(rng, height, width, 16, 3)
-        light *= 1 - 0.55 * np.clip(3 * shade + rng.uniform(-0.6, 0.4), 0, 1)
+        shade = fractal_noise(rng, height, width, height // 10, 3)
+        light *= 1 - 0.45 * np.clip(3 * shade + rng.uniform(-0.6, 0.4), 0, 1)
         tint = np.array([0.95, 1.0, 1.03], np.float32)
         beam = 0.0
     image = canvas.albedo * light[..., None] * tint
@@ -215,7 +216,8 @@ def _expose_visible(canvas: Canvas, camera: Camera, rng: np.random.Generator,
         glare += 0.9 * cv2.GaussianBlur(small, (0, 0), 7 * sigma)
         image += cv2.resize(
             glare, (width, height), interpolation=cv2.INTER_LINEAR)
-    image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.45, 0.85))
+    image = cv2.GaussianBlur(image, (0, 0),
+                             rng.uniform(0.45, 0.85) * (height / 224)**0.5)
     image = np.sqrt(np.clip(image, 0, 1))
     image *= rng.uniform(0.93, 1.07)
     image += _drift(rng, height, width, 0.02)[..., None]
@@ -230,7 +232,7 @@ def _expose_infrared(canvas: Canvas, rng: np.random.Generator,
     """What the infrared camera records: softer, striped, drifting."""
     height, width = canvas.height, canvas.width
     image = cv2.GaussianBlur(canvas.temperature, (0, 0),
-                             rng.uniform(0.8, 1.2))
+                             rng.uniform(0.8, 1.2) * (height / 224)**0.5)
     image = image * rng.uniform(0.92, 1.08) + rng.uniform(-0.03, 0.03)
     image += _drift(rng, height, width, 0.025)
     image += rng.normal(0, 0.006, (1, width)).astype(np.float32)

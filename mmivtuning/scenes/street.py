@@ -21,7 +21,8 @@ def paint_sky(canvas: Canvas, camera: Camera, rng: np.random.Generator,
     """Paint sky and clouds; the infrared sky is cold."""
     rows = np.linspace(0, 1, canvas.height, dtype=np.float32)[:, None]
     rows = np.minimum(rows * canvas.height / max(camera.horizon, 1), 1)
-    clouds = fractal_noise(rng, canvas.height, canvas.width, 12, 4)
+    clouds = fractal_noise(rng, canvas.height, canvas.width,
+                           canvas.height // 18, 4)
     clouds = np.clip(clouds * 1.6 + rng.uniform(-0.5, 0.5), 0, 1)
     if night:
         zenith = np.array([0.020, 0.012, 0.008]) * rng.uniform(0.4, 1.2)

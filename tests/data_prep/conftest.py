@@ -81,7 +81,8 @@ def make_m3fd(root: Path) -> None:
         save(root / 'Ir' / f'{stem}.png',
              np.dstack([picture(1, number)] * 3))
         write_text(root / 'Annotation' / f'{stem}.xml',
-                   voc_text([('Truck', (1, 2, 11, 8)), ('People', (3, 4, 6, 14))]))
+                   voc_text([('Truck', (1, 2, 11, 8)),
+                             ('People', (3, 4, 6, 14))]))
 
 
 def make_llvip(root: Path) -> None:

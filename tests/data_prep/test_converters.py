@@ -24,7 +24,7 @@ COUNTS = dict(
     llvip=dict(train=3, test=1),
     flir_aligned=dict(train=2, test=1))
 every = pytest.mark.parametrize(
-    'name, source', [(name, name) for name in COUNTS], indirect=['source'])
+    ('name', 'source'), [(name, name) for name in COUNTS], indirect=['source'])
 
 
 def only(name: str) -> pytest.MarkDecorator:
@@ -303,7 +303,8 @@ def test_missing_partner(name, source, tmp_path, convert, capsys):
     assert convert(name, source, out, '--allow-subset') == 1
     message = capsys.readouterr().err
     stem = victim.stem.replace('_PreviewData', '')
-    assert stem in message and str(victim.parent) in message
+    assert stem in message
+    assert str(victim.parent) in message
     assert_nothing_left(out)
 
 
@@ -315,7 +316,8 @@ def test_truncated_image(name, source, tmp_path, convert, capsys):
     out = tmp_path / 'none' / 'out'
     assert convert(name, source, out, '--allow-subset') == 1
     message = capsys.readouterr().err
-    assert str(victim) in message and 'truncated' in message
+    assert str(victim) in message
+    assert 'truncated' in message
     assert_nothing_left(out)
 
 
@@ -334,14 +336,15 @@ def test_all_offenders_are_named(source, tmp_path, convert, capsys):
     message = capsys.readouterr().err
     assert 'Segmentation_labels/00001D.png' in message
     assert 'label id(s) 9; expected 0 to 8' in message
-    assert 'ir/00003D.png' in message and '23 x 32' in message
+    assert 'ir/00003D.png' in message
+    assert '23 x 32' in message
     assert 'Segmentation_labels/00004N.png' in message
     assert '3 problem(s)' in message
     assert_nothing_left(out)
 
 
 @only('llvip')
-@pytest.mark.parametrize('text, expected', [
+@pytest.mark.parametrize(('text', 'expected'), [
     ('<annotation><object>', 'not well-formed xml'),
     ('<annotation><object><name>dog</name><bndbox><xmin>1</xmin>'
      '<ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>'
@@ -358,7 +361,8 @@ def test_bad_xml(source, tmp_path, convert, capsys, text, expected):
     out = tmp_path / 'none' / 'out'
     assert convert('llvip', source, out, '--allow-subset') == 1
     message = capsys.readouterr().err
-    assert str(victim) in message and expected in message
+    assert str(victim) in message
+    assert expected in message
     assert_nothing_left(out)
 
 
@@ -375,7 +379,8 @@ def test_boxes_outside_are_clipped_or_left_out_and_told(
     assert convert('llvip', source, out, '--allow-subset') == 0
     message = capsys.readouterr().err
     assert message.count('190001.xml') == 3
-    assert 'clipped' in message and 'outside' in message
+    assert 'clipped' in message
+    assert 'outside' in message
     assert 'is empty' in message
     notes = json.loads((out / 'meta.json').read_text())['notes']
     assert len(notes) == 3
@@ -455,7 +460,7 @@ def test_as_a_script(source, tmp_path):
         str(tmp_path / 'out')
     ]
     failed = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        command, capture_output=True)
     assert failed.returncode == 1
     assert b'train: found 2 pairs, published are 1083' in failed.stderr
     subprocess.run([*command, '--allow-subset'], check=True)
