@@ -1,0 +1,16 @@
+# A plain ViT that trains in seconds on a CPU; random weights, for tests.
+pretrained_backbone = dict(
+    type='mmivtuning.IVVisionTransformer',
+    tuning='iv',
+    arch=dict(
+        embed_dims=32,
+        num_layers=4,
+        num_heads=2,
+        feedforward_channels=64),
+    img_size=56,
+    patch_size=14,
+    final_norm=False,
+    out_type='featmap',
+    out_indices=(0, 1, 2, 3),
+    pyramid_strides=(4, 8, 16, 32))
+backbone_channels = [32, 32, 32, 32]

@@ -1,0 +1,21 @@
+# A Segformer head on a pyramid of strides 4, 8, 16, 32.
+# The file of a model adds the backbone, its channels and the classes.
+norm_cfg = dict(type='BN', requires_grad=True)
+model = dict(
+    type='EncoderDecoder',
+    data_preprocessor=dict(
+        type='mmivtuning.PairedSegDataPreprocessor',
+        bgr_to_rgb=True,
+        pad_val=0,
+        seg_pad_val=255),
+    decode_head=dict(
+        type='SegformerHead',
+        in_index=[0, 1, 2, 3],
+        channels=256,
+        dropout_ratio=0.1,
+        norm_cfg=norm_cfg,
+        align_corners=False,
+        loss_decode=dict(
+            type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)),
+    train_cfg=dict(),
+    test_cfg=dict(mode='whole'))

@@ -1,0 +1,3 @@
+# EVA02-L, frozen, with Segformer on MFNet.
+_base_ = './eva02-l_segformer_iv_80k_mfnet-512x512.py'
+model = dict(backbone=dict(tuning='frozen'))

@@ -1,0 +1,3 @@
+# ViT-L, fully fine-tuned, with Segformer on MFNet.
+_base_ = './vit-l_segformer_iv_80k_mfnet-512x512.py'
+model = dict(backbone=dict(tuning='full'))

@@ -1,0 +1,18 @@
+# EVA02-B, IV-tuned, with UPerNet on MSRS.
+_base_ = [
+    '../../_base_/models/backbones/eva02-b.py',
+    '../../_base_/models/upernet_head.py',
+    '../../_base_/datasets/msrs_480x640.py',
+    '../../_base_/schedules/schedule_80k_seg.py',
+    '../../_base_/default_runtime_seg.py'
+]
+model = dict(
+    data_preprocessor=dict(
+        mean=_base_.mean, std=_base_.std, size=_base_.crop_size),
+    backbone=_base_.pretrained_backbone,
+    decode_head=dict(
+        in_channels=_base_.backbone_channels,
+        num_classes=_base_.num_classes),
+    auxiliary_head=dict(
+        in_channels=_base_.backbone_channels[2],
+        num_classes=_base_.num_classes))
