@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmivtuning.pairs import find_pairs, read_pair
 from mmivtuning.pairs.benchmarks import BENCHMARKS
@@ -115,9 +116,8 @@ def test_mfnet_flips_on_request(source, tmp_path, convert):
 @only('mfnet')
 @pytest.mark.parametrize('depth', [8, 4])
 def test_palette_labels_become_indices(source, tmp_path, convert, depth):
-    image = pytest.importorskip('PIL.Image')
     ids = cv2.imread(str(source / 'labels/00001D.png'), -1)
-    palette = image.fromarray(ids, mode='P')
+    palette = Image.fromarray(ids, mode='P')
     palette.putpalette(
         np.random.default_rng(0).integers(0, 256, 48, np.uint8).tobytes())
     palette.save(str(source / 'labels/00001D.png'), bits=depth)
