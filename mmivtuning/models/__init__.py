@@ -1,7 +1,11 @@
 """Modules, backbones and checkpoints; needs torch, mmengine, mmpretrain."""
 
-from .backbones import (IVSwinTransformer, IVVisionTransformer, IVViTEVA02,
-                        load_pretrained)
+from .backbones import (
+                        IVSwinTransformer,
+                        IVVisionTransformer,
+                        IVViTEVA02,
+                        load_pretrained,
+)
 from .freezing import count_parameters, declared_parameters, freeze_except
 from .pretrained import backbone_file
 

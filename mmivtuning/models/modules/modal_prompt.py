@@ -67,8 +67,7 @@ class ModalPromptAlpha(ModalPrompt):
         prompt_init (str): ``'paper'``: weights Xavier-uniform, biases as
             torch sets them. ``'identity'``: the same with W_up zero, so that
             the initial prompt is 0. Defaults to ``'paper'``.
-        with_simam (bool): Whether SimAM enhances the infrared path.
-            Defaults to True.
+        with_simam (bool): Use SimAM for infrared. Defaults to True.
     """
 
     def __init__(self,
@@ -125,8 +124,7 @@ class ModalPromptBeta(ModalPrompt):
             std 0.02 and zero bias, convolutions as torch sets them.
             ``'identity'``: the same with W_2 and U_2 zero, so that the block
             returns its input. Defaults to ``'paper'``.
-        with_simam (bool): Whether SimAM enhances the prompt branch.
-            Defaults to True.
+        with_simam (bool): Use SimAM for the prompt. Defaults to True.
     """
 
     def __init__(self,
@@ -172,5 +170,7 @@ class ModalPromptBeta(ModalPrompt):
         hidden = self.token_up(self.dropout(hidden))
         prompt = tokens_to_map(self.prompt_down(self.prompt_norm(prompt)), hw)
         prompt = F.gelu(map_to_tokens(self.attention(prompt)))
-        prompt = F.gelu(self.prompt_scale(self.prompt_up(prompt)))
+        prompt = self.prompt_scale(self.prompt_up(prompt))
+        # flat: torch 2.1 on CPU gets GELU wrong if its gradient is permuted
+        prompt = F.gelu(prompt.flatten()).view_as(tokens)
         return tokens + hidden + prompt

@@ -4,9 +4,13 @@ from typing import Any, Dict, NamedTuple, Type
 
 import mmpretrain.models as mmpretrain
 import pytest
-from mmivtuning.models import (IVSwinTransformer, IVVisionTransformer,
-                               IVViTEVA02)
 from torch import nn
+
+from mmivtuning.models import (
+    IVSwinTransformer,
+    IVVisionTransformer,
+    IVViTEVA02,
+)
 
 PLAIN = dict(
     arch=dict(

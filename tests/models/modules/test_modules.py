@@ -4,9 +4,15 @@ import math
 
 import pytest
 import torch
+
 from mmivtuning.models import count_parameters
-from mmivtuning.models.modules import (ModalPromptAlpha, ModalPromptBeta,
-                                       ScaleShift, SimAM, SplitFuseEnhancer)
+from mmivtuning.models.modules import (
+    ModalPromptAlpha,
+    ModalPromptBeta,
+    ScaleShift,
+    SimAM,
+    SplitFuseEnhancer,
+)
 
 SIZES = [(5, 7), (1, 6), (8, 3)]
 
@@ -262,3 +268,17 @@ def test_scale_shift_without_norm():
     module = randomise(ScaleShift(6, with_norm=False))
     x = torch.randn(2, 3, 6).double()
     torch.testing.assert_close(module(x), sft(x, module))
+
+
+@pytest.mark.parametrize('batch', [1, 2])
+def test_gradient_that_comes_permuted(batch):
+    """Torch 2.1 on CPU reads memory it did not write, in a plain GELU."""
+    tokens, prompt = torch.randn(2, batch, 15, 64)
+    module = ModalPromptBeta(64, drop_rate=0.)
+    permuted = torch.randn(batch, 64, 15).transpose(1, 2)
+    weights = list(module.parameters())
+    out = module(tokens, prompt, (3, 5))
+    ours = torch.autograd.grad(out, weights, permuted, retain_graph=True)
+    theirs = torch.autograd.grad(out, weights, permuted.contiguous())
+    for mine, expected in zip(ours, theirs):
+        torch.testing.assert_close(mine, expected)

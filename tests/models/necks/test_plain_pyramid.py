@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+
 from mmivtuning.models.necks import plain_pyramid, resample
 
 STRIDES = (4, 8, 16, 32)
