@@ -1,5 +1,6 @@
 """What a scene is painted on: the optical and thermal state of each pixel."""
 
+from functools import lru_cache
 from typing import Optional, Sequence, Tuple
 
 import cv2
@@ -136,8 +137,14 @@ class Canvas:
 def ellipse(x: float, y: float, a: float, b: float,
             points: int = 18) -> np.ndarray:
     """An ellipse as a polygon, shape (points, 2)."""
+    return _unit_circle(points) * (a, b) + (x, y)
+
+
+@lru_cache(maxsize=None)
+def _unit_circle(points: int) -> np.ndarray:
+    """Evenly spaced points, shape (points, 2)."""
     angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
-    return np.stack([x + a * np.cos(angle), y + b * np.sin(angle)], -1)
+    return np.stack([np.cos(angle), np.sin(angle)], -1)
 
 
 def box(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:

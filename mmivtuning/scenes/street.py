@@ -32,9 +32,11 @@ def paint_sky(canvas: Canvas, camera: Camera, rng: np.random.Generator,
         zenith = np.array([0.72, 0.42, 0.20]) * rng.uniform(0.8, 1.1)
         glow = np.array([0.85, 0.76, 0.66])
         cloud_colour, strength = np.array([0.88, 0.86, 0.84]), 0.8
+    zenith, glow, cloud_colour = np.array([zenith, glow, cloud_colour],
+                                          np.float32)
     sky = zenith + (glow - zenith) * rows[..., None]**2
     share = (strength * clouds)[..., None]
-    canvas.emission[:] = sky * (1 - share) + cloud_colour * share
+    canvas.emission[:] = sky + (cloud_colour - sky) * share
     canvas.temperature[:] = 0.04 + 0.10 * rows + 0.06 * clouds
 
 
@@ -89,7 +91,8 @@ def paint_ground(canvas: Canvas, camera: Camera, rng: np.random.Generator,
     kerb = np.abs(np.abs(right) - ROAD_HALF_WIDTH) < 0.12
     tone = np.where(kerb, 0.55, tone) * (1 + 0.35 * texture)
     tint = np.array([1.0, 0.98, 0.95]) * (1 + rng.uniform(-0.04, 0.04, 3))
-    canvas.albedo[top:] = tone[..., None] * tint
+    canvas.albedo[top:] = tone[..., None].astype(np.float32) * tint.astype(
+        np.float32)
     canvas.emission[top:] = 0
     warmth = rng.uniform(0.24, 0.31) if night else rng.uniform(0.34, 0.44)
     heat = np.where(road, warmth + 0.03, warmth) + 0.035 * texture
