@@ -13,6 +13,8 @@ from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
+from ..pretrained import SCHEME
+
 if TYPE_CHECKING:
     from .iv_tuning import IVTuningBackbone
 
@@ -71,6 +73,7 @@ def read_state_dict(checkpoint: str,
 
     Raises:
         FileNotFoundError: If there is no such file.
+        ValueError: If ``mmivtuning://NAME`` names no file.
         RuntimeError: If the file is truncated or holds no weights.
     """
     try:
@@ -78,6 +81,8 @@ def read_state_dict(checkpoint: str,
     except FileNotFoundError:
         raise
     except Exception as error:
+        if checkpoint.startswith(SCHEME):
+            raise
         raise RuntimeError(
             f'{checkpoint} cannot be read as a checkpoint, is it truncated? '
             f'{type(error).__name__}: {error}') from error
