@@ -15,12 +15,6 @@ optim_wrapper = dict(
         }))
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=0.001,
-        by_epoch=False,
-        begin=0,
-        end=2),
-    dict(
         type='MultiStepLR',
         begin=0,
         end=1,

@@ -16,16 +16,10 @@ optim_wrapper = dict(
         }))
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=1e-6,
-        by_epoch=False,
-        begin=0,
-        end=1),
-    dict(
         type='PolyLR',
         eta_min=0.,
         power=1.,
-        begin=1,
+        begin=0,
         end=4,
         by_epoch=False)
 ]

@@ -1,0 +1,61 @@
+"""One option for the folder of every data set in a config.
+
+mmengine merges ``--cfg-options`` after a config has been evaluated: a new
+``data_root`` at the top would change nothing below it. Our tools pass it on.
+"""
+
+from typing import Any, Callable
+
+from mmengine.config import Config
+
+# Where the paths of a config's data sets and metrics are.
+_SECTIONS = ('dataloader', 'evaluator')
+
+
+def set_data_root(cfg: Config, data_root: str) -> None:
+    """Move every path that lies in a config's ``data_root``.
+
+    Args:
+        cfg (Config): A config with a ``data_root`` at the top; changed in
+            place.
+        data_root (str): The new folder.
+
+    Raises:
+        ValueError: If the config has no ``data_root``, or nothing in it.
+    """
+    old = cfg.get('data_root')
+    if not isinstance(old, str) or not old:
+        raise ValueError(
+            f'{cfg.filename} has no data_root that could be changed: give '
+            'train_dataloader.dataset.data_root and the like')
+    stem = old.rstrip('/')
+    moved = 0
+
+    def move(value: Any) -> Any:
+        nonlocal moved
+        if not isinstance(value, str):
+            return value
+        if value.rstrip('/') != stem and not value.startswith(stem + '/'):
+            return value
+        moved += 1
+        rest = value[len(stem):].lstrip('/')
+        return f'{data_root.rstrip("/")}/{rest}' if rest else data_root
+
+    for name in list(cfg.keys()):
+        if name.endswith(_SECTIONS) and cfg[name] is not None:
+            cfg[name] = _map(cfg[name], move)
+    if not moved:
+        raise ValueError(f'no data set of {cfg.filename} lies in its '
+                         f"data_root '{old}'")
+    cfg.data_root = data_root
+
+
+def _map(value: Any, function: Callable[[Any], Any]) -> Any:
+    """Apply a function to every leaf of nested dicts, lists and tuples."""
+    if isinstance(value, dict):
+        for key in list(value):
+            value[key] = _map(value[key], function)
+        return value
+    if isinstance(value, (list, tuple)):
+        return type(value)(_map(item, function) for item in value)
+    return function(value)
