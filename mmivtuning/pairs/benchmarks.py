@@ -16,10 +16,14 @@ _MFNET_PALETTE = ((0, 0, 0), (64, 0, 128), (64, 64, 0), (0, 128, 192),
                   (0, 0, 192), (128, 128, 0), (64, 64, 128), (192, 128, 128),
                   (192, 64, 0))
 
+_SALIENCY_CLASSES = ('background', 'salient')
+_SALIENCY_PALETTE = ((40, 40, 40), (220, 20, 60))
+
 # Every entry:
-#   task (str): 'segmentation' or 'detection'.
+#   task (str): 'segmentation', 'saliency' or 'detection'.
 #   classes (Tuple[str]): Names. Segmentation: the position is the label id.
-#     Detection: the position + 1 is the category id that our converters write.
+#     Saliency: masks are 0 and 255. Detection: the position + 1 is the
+#     category id that our converters write.
 #   palette (Tuple[Tuple[int, int, int]]): R, G, B of each class, 0-255.
 #   splits (Dict[str, int]): Published number of pairs of each split.
 #   subsets (Dict[str, int]): Published number of pairs of lists that are part
@@ -85,6 +89,38 @@ BENCHMARKS: Dict[str, dict] = {
         source='FLIR-aligned (Zhang et al., ICIP 2020), aligned frames of '
         'the FLIR ADAS data set',
         licence='The terms of the FLIR ADAS data set apply.'),
+    'vt5000':
+    dict(
+        task='saliency',
+        classes=_SALIENCY_CLASSES,
+        palette=_SALIENCY_PALETTE,
+        splits=dict(train=2500, test=2500),
+        # Ours: what models are fitted to and selected by, drawn from train
+        # by a fixed seed.
+        subsets=dict(fit=2250, holdout=250),
+        size=(480, 640),
+        source='VT5000 (Tu et al., IEEE TMM 2022)',
+        licence='See the terms on the page of the authors.'),
+    'vt1000':
+    dict(
+        task='saliency',
+        classes=_SALIENCY_CLASSES,
+        palette=_SALIENCY_PALETTE,
+        splits=dict(test=1000),
+        subsets=dict(),
+        size=(),
+        source='VT1000 (Tu et al., IEEE TMM 2019)',
+        licence='See the terms on the page of the authors.'),
+    'vt821':
+    dict(
+        task='saliency',
+        classes=_SALIENCY_CLASSES,
+        palette=_SALIENCY_PALETTE,
+        splits=dict(test=821),
+        subsets=dict(),
+        size=(),
+        source='VT821 (Wang et al., IGTA 2018)',
+        licence='See the terms on the page of the authors.'),
     # Written by data_prep/make_scenes.py.
     'scenes':
     dict(

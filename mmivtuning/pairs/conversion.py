@@ -17,7 +17,7 @@ import numpy as np
 
 from .benchmarks import BENCHMARKS
 from .errors import PairError
-from .formats import place_boxes, read_label_ids, read_voc
+from .formats import place_boxes, read_label_ids, read_mask, read_voc
 from .layout import (
     PairStatistics,
     atomic_folder,
@@ -86,6 +86,8 @@ def convert_item(item: Item, root: Path, name: str, link: bool,
                                        item.boxes_from, ignore)
         if item.labels is not None:
             _put_labels(item, root, classes, size, link)
+        if item.mask is not None:
+            notes = notes + _put_mask(item, root, size, link)
         if item.visible == item.infrared:
             file_name = f'{item.stem}.png'
             planes = (pair[..., :3], pair[..., 3])
@@ -128,6 +130,26 @@ def _put_labels(item: Item, root: Path, classes: Sequence[str],
         _write(target, ids)
 
 
+def _put_mask(item: Item, root: Path, size: Tuple[int, int],
+              link: bool) -> List[str]:
+    """Check and place a mask, binarised; returns notes.
+
+    Raises:
+        PairError: If it is not usable or not of the size of the pair.
+    """
+    mask, as_is = read_mask(item.mask)
+    if mask.shape != size:
+        raise PairError(
+            f"'{item.mask}' is {mask.shape[0]} x {mask.shape[1]} (height x "
+            f"width), the pair '{item.visible}' is {size[0]} x {size[1]}")
+    target = root / 'masks' / item.split / f'{item.stem}.png'
+    if as_is:
+        _put(item.mask, target, link)
+    else:
+        _write(target, mask)
+    return [] if mask.any() else [f'{item.mask}: nothing is salient']
+
+
 def _put(source: Path, target: Path, link: bool) -> None:
     """Copy or link a file."""
     if link:
@@ -166,7 +188,8 @@ def convert(name: str,
             and takes ``total``.
 
     Returns:
-        List[str]: Notes on boxes that were clipped or left out.
+        List[str]: Notes on boxes that were clipped or left out, and on empty
+        masks.
 
     Raises:
         ConversionError: If a file is bad; all of them are named.
@@ -175,8 +198,9 @@ def convert(name: str,
     facts = BENCHMARKS[name]
     splits = list(dict.fromkeys(item.split for item in plan.items))
     folders = [*_MODALITIES]
-    if facts['task'] == 'segmentation':
-        folders.append('labels')
+    truth = dict(segmentation='labels', saliency='masks')
+    if facts['task'] in truth:
+        folders.append(truth[facts['task']])
     with atomic_folder(out, force) as root:
         for split in splits:
             for folder in folders:

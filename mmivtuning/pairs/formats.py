@@ -21,6 +21,7 @@ from typing import (
     Tuple,
 )
 
+import cv2
 import numpy as np
 
 from .decoding import decode_image, read_bytes
@@ -260,6 +261,40 @@ def read_label_ids(path: Path, classes: Sequence[str]
         planes.dtype == np.uint8) and data.startswith(_PNG_START) and (
             data[24] == 8)
     return ids.astype(np.uint8), as_is
+
+
+def read_mask(path: Path) -> Tuple[np.ndarray, bool]:
+    """Read a mask of what is salient.
+
+    Args:
+        path (Path): Grey or colour image; more than 128 of 255 is salient.
+
+    Returns:
+        Tuple[np.ndarray, bool]: 0 and 255, shape (H, W), uint8; whether the
+        file is a grey PNG of these values, so that it can be copied.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        PairError: If the file cannot be decoded, or holds the ids 0 and 1.
+    """
+    data = read_bytes(str(path))
+    planes = decode_image(data, str(path))
+    if planes.dtype == np.uint16:
+        planes = (planes // 257).astype(np.uint8)
+    if planes.dtype != np.uint8:
+        raise PairError(f"'{path}' holds {planes.dtype}, expected a mask of 8 "
+                        'or 16 bits')
+    values = planes[..., 0]
+    if planes.shape[2] > 2:
+        values = cv2.cvtColor(
+            np.ascontiguousarray(planes[..., :3]), cv2.COLOR_BGR2GRAY)
+    if values.max() == 1:
+        raise PairError(f"'{path}' holds the values 0 and 1, expected a mask "
+                        '0 to 255')
+    mask = np.where(values > 128, 255, 0).astype(np.uint8)
+    as_is = planes.shape[2] == 1 and data.startswith(_PNG_START) and (
+        data[24] == 8) and np.array_equal(mask, values)
+    return mask, as_is
 
 
 def _without_palette(data: bytes) -> Tuple[bytes, int]:

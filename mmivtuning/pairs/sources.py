@@ -42,6 +42,7 @@ class Item(NamedTuple):
         voc (Path, optional): Boxes as Pascal VOC xml.
         boxes (ImageBoxes, optional): Boxes that are read already.
         boxes_from (str): Where they were read from, for messages.
+        mask (Path, optional): Image of what is salient, 0 to 255.
     """
 
     split: str
@@ -52,6 +53,7 @@ class Item(NamedTuple):
     voc: Optional[Path] = None
     boxes: Optional[ImageBoxes] = None
     boxes_from: str = ''
+    mask: Optional[Path] = None
 
 
 class Plan(NamedTuple):

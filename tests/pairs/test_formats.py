@@ -161,7 +161,7 @@ def test_benchmarks_are_consistent():
         assert len(meta['palette']) == len(meta['classes'])
         assert len(set(meta['classes'])) == len(meta['classes'])
         assert len(set(map(tuple, meta['palette']))) == len(meta['palette'])
-        assert facts['task'] in ('segmentation', 'detection')
+        assert facts['task'] in ('segmentation', 'saliency', 'detection')
     assert sum(BENCHMARKS['mfnet']['subsets'].values()) == (
         BENCHMARKS['mfnet']['splits']['test'])
     assert sum(BENCHMARKS['m3fd']['splits'].values()) == 4200

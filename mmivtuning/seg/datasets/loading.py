@@ -37,12 +37,30 @@ class LoadSegLabels(LoadAnnotations):
         kwargs: What the stock class takes.
     """
 
+    # How mmcv decodes the map.
+    imdecode_flag = 'unchanged'
+
     def __init__(self, num_classes: Optional[int] = None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.num_classes = num_classes
 
     def _load_seg_map(self, results: dict) -> None:
         """Load, check and map the label ids; sets ``gt_seg_map``.
+
+        Raises:
+            FileNotFoundError: If the file does not exist.
+            PairError: If the map is unusable.
+        """
+        ids = self._read_map(results)
+        if self.reduce_zero_label is None:
+            self.reduce_zero_label = results['reduce_zero_label']
+        self._check_ids(ids, results)
+        results['gt_seg_map'] = self._lookup_table(
+            results.get('label_map'))[ids.astype(np.uint8)]
+        results['seg_fields'].append('gt_seg_map')
+
+    def _read_map(self, results: dict) -> np.ndarray:
+        """Return the map as integers (H, W), of the size of the image.
 
         Raises:
             FileNotFoundError: If the file does not exist.
@@ -56,7 +74,7 @@ class LoadSegLabels(LoadAnnotations):
         check_complete(data, path)
         try:
             ids = mmcv.imfrombytes(
-                data, flag='unchanged', backend=self.imdecode_backend)
+                data, flag=self.imdecode_flag, backend=self.imdecode_backend)
         except Exception as error:
             raise PairError(f"'{path}' cannot be decoded: {error}") from error
         if ids is None:
@@ -73,13 +91,7 @@ class LoadSegLabels(LoadAnnotations):
                 f"'{path}' is {ids.shape[0]} x {ids.shape[1]} (height x "
                 f"width), its image '{results.get('img_path')}' is "
                 f'{size[0]} x {size[1]}')
-
-        if self.reduce_zero_label is None:
-            self.reduce_zero_label = results['reduce_zero_label']
-        self._check_ids(ids, results)
-        results['gt_seg_map'] = self._lookup_table(
-            results.get('label_map'))[ids.astype(np.uint8)]
-        results['seg_fields'].append('gt_seg_map')
+        return ids
 
     def _check_ids(self, ids: np.ndarray, results: dict) -> None:
         """Raise PairError if there are ids without a class."""

@@ -1,0 +1,5 @@
+"""Metrics that mmseg lacks."""
+
+from .saliency_metric import SaliencyMetric
+
+__all__ = ['SaliencyMetric']
