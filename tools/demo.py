@@ -31,16 +31,17 @@ from rich.progress import (BarColumn, MofNCompleteColumn, Progress,
 from rich.table import Table
 
 from mmivtuning.engine import PairedVisualizationHook
+from mmivtuning.engine.data_root import set_data_root
 from mmivtuning.engine.pictures import stack_rows
 from mmivtuning.models.freezing import count_parameters
 
 ROOT = Path(__file__).resolve().parent.parent
-SEGMENTATION = ROOT / 'configs/segmentation/scenes'
-DETECTION = ROOT / 'configs/detection/scenes'
-SEGMENTATION_CONFIG = SEGMENTATION / (
-    'dinov2-small_segformer_{tuning}_demo_scenes-224x294.py')
-DETECTION_CONFIG = DETECTION / (
-    'dinov2-small_cascade-rcnn_iv_demo_scenes-224x294.py')
+SEGMENTATION = ('configs/segmentation/scenes/'
+                'dinov2-s_segformer_{tuning}_2k_scenes-224x294.py')
+DETECTION = ('configs/detection/scenes/'
+             'dinov2-s_cascade-rcnn-small_iv_12e_scenes-224x294.py')
+BATCH_SIZE = 2
+LEARNING_RATE = 5e-4
 PICTURES = 4
 
 # The console of the demo; mmengine's own lines go to its log files only.
@@ -141,17 +142,30 @@ def build_runner(config: Path, work_dir: Path, data_root: Path,
     """Build the stock runner of a shipped config on the demo's scenes."""
     cfg = Config.fromfile(config)
     cfg.work_dir = str(work_dir)
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        cfg[loader].dataset.data_root = str(data_root)
-    for evaluator in ('val_evaluator', 'test_evaluator'):
-        if 'ann_file' in cfg[evaluator]:
-            cfg[evaluator].ann_file = str(data_root / 'annotations/val.json')
-    cfg.train_cfg.max_iters = iterations
-    cfg.train_cfg.val_interval = iterations + 1
-    # The config's schedule, over as many steps as there are.
-    for scheduler in cfg.param_scheduler:
-        if scheduler.get('end', 0) > iterations:
-            scheduler.end = iterations
+    set_data_root(cfg, str(data_root))
+    cfg.train_dataloader.update(
+        batch_size=BATCH_SIZE,
+        num_workers=1,
+        sampler=dict(type='InfiniteSampler', shuffle=True),
+        batch_sampler=None)
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        loader.update(num_workers=1, persistent_workers=False)
+    # The recipe of the config, with its rate, over a few steps.
+    cfg.train_cfg = dict(
+        type='IterBasedTrainLoop',
+        max_iters=iterations,
+        val_interval=iterations + 1)
+    warmup = iterations // 10
+    cfg.param_scheduler = [
+        dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=warmup),
+        dict(
+            type='PolyLR', power=1., by_epoch=False, begin=warmup,
+            end=iterations)
+    ]
+    cfg.optim_wrapper.optimizer.lr = LEARNING_RATE
+    cfg.optim_wrapper.clip_grad = dict(max_norm=1.)
+    cfg.log_processor.by_epoch = False
+    cfg.default_hooks.checkpoint.update(by_epoch=False, interval=iterations)
     DefaultScope.get_instance(label, scope_name=cfg.default_scope)
     with quiet():
         runner = Runner.from_cfg(cfg)
@@ -186,7 +200,7 @@ def segmentation(work_dir: Path, scenes: Path,
     rows = []
     for tuning in ('iv', 'frozen'):
         runner = build_runner(
-            Path(str(SEGMENTATION_CONFIG).format(tuning=tuning)),
+            ROOT / SEGMENTATION.format(tuning=tuning),
             work_dir / f'segmentation_{tuning}', scenes, iterations,
             f'segmentation, {tuning}')
         with quiet():
@@ -212,7 +226,7 @@ def segmentation(work_dir: Path, scenes: Path,
 def detection(work_dir: Path, scenes: Path,
               iterations: int) -> Dict[str, float]:
     """Train and test the small detector; return its figures."""
-    runner = build_runner(DETECTION_CONFIG, work_dir / 'detection', scenes,
+    runner = build_runner(ROOT / DETECTION, work_dir / 'detection', scenes,
                           iterations, 'detection, iv')
     with quiet():
         runner.train()

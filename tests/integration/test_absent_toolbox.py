@@ -32,7 +32,7 @@ def test_segmentation_without_mmdet(run, root, scenes, tmp_path, without):
         sys.executable,
         root / 'tools/train.py',
         root / 'configs/segmentation/scenes' /
-        'iv-vit-tiny_segformer_iv_20i_scenes-112x140.py',
+        'vit-tiny-random_segformer_iv_4i_scenes-56x70.py',
         '--cfg-options',
         'train_cfg.max_iters=2',
         'train_cfg.val_interval=2',
@@ -47,7 +47,7 @@ def test_detection_without_mmseg(run, root, scenes, tmp_path, without):
         sys.executable,
         root / 'tools/train.py',
         root / 'configs/detection/scenes' /
-        'iv-vit-tiny_cascade-rcnn_iv_20i_scenes-112x140.py',
+        'vit-tiny-random_cascade-rcnn-small_iv_1e_scenes-72x96.py',
         '--cfg-options',
         'train_cfg.max_iters=2',
         'train_cfg.val_interval=2',

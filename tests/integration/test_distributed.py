@@ -59,7 +59,7 @@ def test_two_processes_keep_equal_parameters(run, root, scenes, tmp_path):
         'sys.exit(max([process.wait() for process in processes]))\n')
     config = (
         root / 'configs/segmentation/scenes' /
-        'iv-vit-tiny_segformer_iv_20i_scenes-112x140.py')
+        'vit-tiny-random_segformer_iv_4i_scenes-56x70.py')
     printed = run(
         sys.executable,
         launcher,

@@ -201,3 +201,19 @@ def test_detection_on_stock_bases(mim, project, scenes, detection_toolbox):
         'work_dirs/mine/epoch_1.pth',
         cwd=project)
     assert 'bbox_mAP' in printed
+
+
+def test_a_config_that_inherits_ours_by_path(mim, root, project, scenes):
+    base = (
+        root / 'configs/segmentation/scenes' /
+        'vit-tiny-random_segformer_iv_4i_scenes-56x70.py')
+    (project / 'child.py').write_text(f"""
+_base_ = '{base}'
+model = dict(backbone=dict(prompt_init='identity'))
+train_cfg = dict(max_iters=2, val_interval=2)
+""" + ''.join(f"""
+{name}_dataloader = dict(dataset=dict(data_root='{scenes}'))
+""" for name in ('train', 'val', 'test')))
+    printed = mim('train', 'mmseg', 'child.py', cwd=project)
+    assert 'mIoU' in printed
+    assert "prompt_init='identity'" in printed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-CONFIG = 'iv-vit-tiny_segformer_iv_20i_scenes-112x140.py'
+CONFIG = 'vit-tiny-random_segformer_iv_4i_scenes-56x70.py'
 
 
 @pytest.fixture(scope='module')
