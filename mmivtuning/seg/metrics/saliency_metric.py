@@ -21,31 +21,35 @@ SCALARS = ('Smeasure', 'wFmeasure', 'adpFm', 'adpEm', 'MAE')
 THRESHOLDS = 256
 
 
-def to_grey_map(saliency: np.ndarray) -> np.ndarray:
-    """Bring a map to the form in which the field evaluates it.
+def normalise(saliency: np.ndarray) -> np.ndarray:
+    """Stretch a map from its smallest to its largest value.
 
-    The map is min-max normalised, and rounded to 8 bits as a PNG has them. A
-    map of one value is clipped to 0 to 1 instead, as in PySODMetrics.
+    A map of one value is clipped to 0 to 1 instead, as in PySODMetrics.
 
     Args:
         saliency (np.ndarray): Float (H, W), finite.
 
     Returns:
-        np.ndarray: uint8 (H, W).
+        np.ndarray: float64 (H, W), 0 to 1.
     """
     saliency = np.asarray(saliency, dtype=np.float64)
     low, high = saliency.min(), saliency.max()
     if low < high:
         saliency = (saliency - low) / (high - low)
-    return np.rint(saliency.clip(0, 1) * 255).astype(np.uint8)
+    return saliency.clip(0, 1)
 
 
-def measure(grey_map: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def to_grey(normalised: np.ndarray) -> np.ndarray:
+    """Round a map of 0 to 1 to the 8 bits of a PNG, uint8 (H, W)."""
+    return np.rint(normalised * 255).astype(np.uint8)
+
+
+def measure(normalised: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Measure one map with PySODMetrics.
 
     Args:
-        grey_map (np.ndarray): From :func:`to_grey_map`, uint8 (H, W).
-        mask (np.ndarray): 0 or 255, uint8 (H, W).
+        normalised (np.ndarray): uint8, 0 to 255, or float, 0 to 1, (H, W).
+        mask (np.ndarray): True where it is salient, bool (H, W).
 
     Returns:
         np.ndarray: float64 (517, ): :data:`SCALARS`, then the F-measure and
@@ -60,8 +64,10 @@ def measure(grey_map: np.ndarray, mask: np.ndarray) -> np.ndarray:
         em=py_sod_metrics.Emeasure(),
         mae=py_sod_metrics.MAE())
     found: dict = {}
+    as_file = normalised.dtype == np.uint8
+    truth = mask.astype(np.uint8) * 255 if as_file else mask
     for one in measures.values():
-        one.step(pred=grey_map, gt=mask)
+        one.step(pred=normalised, gt=truth, normalize=as_file)
         found.update(one.get_results())
     scalars = (found['sm'], found['wfm'], found['fm']['adaptive'],
                found['em']['adp'], found['mae'])
@@ -96,8 +102,8 @@ class SaliencyMetric(BaseMetric):
     """S-measure, weighted F, F and E (adaptive, mean, maximum), and MAE.
 
     They are those of PySODMetrics (``pip install mmivtuning[saliency]``) on
-    maps at the original size, min-max normalised image by image and rounded
-    to 8 bits: the same figures as from the saved PNG files.
+    maps at the original size, min-max normalised image by image and, as the
+    field does, rounded to 8 bits: the same figures as from the saved files.
 
     Maps are taken from ``seg_logits``, in which mmseg's ``EncoderDecoder``
     stores the *probability* if the head has one output. Samples of several
@@ -110,6 +116,8 @@ class SaliencyMetric(BaseMetric):
             ``<data set>/<stem>.png``, grey, 8 bits. Default: None.
         keep_results (bool): For the ``--out`` of mmseg's test script: without
             it maps are not saved. Default: True.
+        eight_bits (bool): Whether maps are rounded before they are measured.
+            Default: True.
         collect_device (str): See mmengine. Default: 'cpu'.
         prefix (str, optional): Put before every name. Default: None, which
             is ``'saliency'``.
@@ -124,6 +132,7 @@ class SaliencyMetric(BaseMetric):
     def __init__(self,
                  output_dir: Optional[str] = None,
                  keep_results: bool = True,
+                 eight_bits: bool = True,
                  collect_device: str = 'cpu',
                  prefix: Optional[str] = None,
                  collect_dir: Optional[str] = None) -> None:
@@ -136,6 +145,7 @@ class SaliencyMetric(BaseMetric):
                               "pip install 'mmivtuning[saliency]'")
         self.output_dir = Path(output_dir) if (output_dir
                                                and keep_results) else None
+        self.eight_bits = eight_bits
         self._saved: Dict[Path, str] = {}
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
@@ -154,14 +164,16 @@ class SaliencyMetric(BaseMetric):
         for sample in data_samples:
             saliency, mask = self._map_and_mask(sample)
             name = str(sample.get('dataset_name') or '')
-            grey_map = to_grey_map(saliency)
+            saliency = normalise(saliency)
+            grey_map = to_grey(saliency)
             if self.output_dir is not None:
                 self._save(grey_map, name, str(sample['img_path']))
-            self.results.append((name, measure(grey_map, mask)))
+            measured = measure(grey_map if self.eight_bits else saliency, mask)
+            self.results.append((name, measured))
 
     @staticmethod
     def _map_and_mask(sample: dict) -> Tuple[np.ndarray, np.ndarray]:
-        """Return the map, float (H, W), and the mask, 0 or 255."""
+        """Return the map, float (H, W), and the mask, bool (H, W)."""
         source = sample.get('img_path', 'a sample')
         logits = sample['seg_logits']['data'].detach().cpu().float().numpy()
         if logits.ndim != 3 or logits.shape[0] != 1:
@@ -185,7 +197,7 @@ class SaliencyMetric(BaseMetric):
             raise ValueError(
                 f"'{source}': its mask holds the labels "
                 f'{np.unique(mask)[:10].tolist()}, expected 0 and 1')
-        return logits[0], mask.astype(np.uint8) * 255
+        return logits[0], mask == 1
 
     def _save(self, grey_map: np.ndarray, name: str, source: str) -> None:
         """Write a map as PNG."""
