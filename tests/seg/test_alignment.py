@@ -33,6 +33,7 @@ def dataset_of(folder, height, width, transforms):
             dict(
                 type='mmivtuning.PairedSegDataset',
                 data_root=folder,
+                serialize_data=False,
                 metainfo=dict(
                     classes=[str(index) for index in range(255)],
                     palette=[[index] * 3 for index in range(255)]),

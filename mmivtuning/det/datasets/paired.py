@@ -5,8 +5,8 @@ from typing import Dict, List, Union
 from mmdet.datasets import CocoDataset
 from mmengine.fileio import exists, join_path, list_dir_or_file
 
-from mmivtuning.pairs import (MissingPartnerError, image_stem, index_stems,
-                              list_offenders)
+from mmivtuning.pairs import (MissingPartnerError, PairError, image_stem,
+                              index_stems, list_offenders)
 from mmivtuning.pairs.benchmarks import benchmark_metainfo
 from mmivtuning.registry import DATASETS
 
@@ -83,20 +83,45 @@ class PairedDetDataset(CocoDataset):
             FileNotFoundError: If a folder or the json does not exist.
             MissingPartnerError: If images or infrared partners are missing;
                 up to ten are listed.
-            ValueError: If a class is not in the json.
+            ValueError: If a class is not in the json, or an annotation has no
+                box or area.
         """
         if not exists(self.ann_file, backend_args=self.backend_args):
             raise FileNotFoundError(
                 f"no such file: '{self.ann_file}' (ann_file)")
         data_list = super().load_data_list()
+        if not data_list:
+            raise PairError(f"'{self.ann_file}' lists no images")
         self._add_infrared(data_list)
         return data_list
 
     def parse_data_info(self, raw_data_info: dict) -> Union[dict, List[dict]]:
         """Parse one image; its name is kept to find the partner."""
+        for annotation in raw_data_info['raw_ann_info']:
+            absent = [
+                key for key in ('bbox', 'area')
+                if key not in annotation
+            ]
+            if absent:
+                raise ValueError(
+                    f"'{self.ann_file}': annotation {annotation.get('id')} "
+                    f'has no {absent}')
         data_info = super().parse_data_info(raw_data_info)
         data_info['file_name'] = raw_data_info['raw_img_info']['file_name']
         return data_info
+
+    def filter_data(self) -> List[dict]:
+        """Filter as the stock class does.
+
+        Raises:
+            PairError: If nothing is left.
+        """
+        kept = super().filter_data()
+        if not kept:
+            raise PairError(
+                f'none of the {len(self.data_list)} images of '
+                f"'{self.ann_file}' is left by filter_cfg={self.filter_cfg}")
+        return kept
 
     def _names(self, key: str) -> List[str]:
         """List the files of one folder."""

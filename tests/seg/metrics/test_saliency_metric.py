@@ -232,7 +232,7 @@ def test_errors(change, match):
 def test_two_sources_of_one_file(tmp_path):
     metric = build(output_dir=str(tmp_path))
     metric.process({}, [sample(MAPS['random'], disk(), img_path='a/1.jpg')])
-    with pytest.raises(ValueError, match='a/1.jpg.*b/1.jpg'):
+    with pytest.raises(ValueError, match='b/1.jpg.*a/1.jpg'):
         metric.process({},
                        [sample(MAPS['random'], disk(), img_path='b/1.jpg')])
 
