@@ -11,11 +11,13 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 import torch
 import torch.utils.checkpoint as cp
+from mmcv.cnn.bricks.drop import DropPath
 from mmengine.model.weight_init import PretrainedInit, update_init_info
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from torch import Tensor, nn
 
 from ..freezing import declared_parameters, freeze_except
+from ..modules.modal_prompt import PROMPT_INITS
 from .loading import load_pretrained
 from .tuning import TUNINGS
 
@@ -126,6 +128,7 @@ class IVTuningBackbone:
         super().__init__(*args, **kwargs)
         for name, value, known in (
                 ('tuning', tuning, tuple(TUNINGS)),
+                ('prompt_init', prompt_init, PROMPT_INITS),
                 ('infrared_init', infrared_init, INFRARED_INITS),
                 ('infrared_channels', infrared_channels, (1, 3))):
             if value not in known:
@@ -135,6 +138,10 @@ class IVTuningBackbone:
         if planes != 3:
             raise ValueError('in_channels counts the visible planes and must '
                              f'be 3, found {planes}')
+        # the stock classes store numpy scalars, on which compilation stops
+        for module in self.modules():
+            if isinstance(module, DropPath):
+                module.drop_prob = float(module.drop_prob)
         self.tuning = tuning
         self.infrared_init = infrared_init
         self.infrared_channels = infrared_channels

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.model import BaseModule
 from mmengine.runner.checkpoint import load_checkpoint
 from torch import nn
 
@@ -337,3 +338,27 @@ def test_read_state_dict_of_both_wrappings(tmp_path):
 def test_an_unknown_name_says_what_to_do(family):
     with pytest.raises((ValueError, FileNotFoundError), match='mmivtuning://'):
         load_pretrained(family.build(), 'mmivtuning://no/such')
+
+
+class Segmentor(BaseModule):
+    """A whole model, as stock ones are made."""
+
+    def __init__(self, backbone):
+        super().__init__()
+        self.backbone = backbone
+
+
+def test_initialisation_in_a_whole_model(family, tmp_path):
+    stock = classifier(family)
+    file = save(tmp_path / 'stock.pth', stock.state_dict())
+    init_cfg = dict(type='Pretrained', checkpoint=file)
+    model = Segmentor(family.build(init_cfg=init_cfg))
+    model.init_weights()
+    for _, mine, expected in frozen_parameters(model.backbone, stock):
+        assert torch.equal(mine, expected)
+    weights = stock.state_dict()
+    del weights['patch_embed.projection.bias']
+    save(tmp_path / 'stock.pth', weights)
+    model = Segmentor(family.build(init_cfg=init_cfg))
+    with pytest.raises(RuntimeError, match='missing: patch_embed'):
+        model.init_weights()

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from mmengine.utils import digit_version
 from torch import nn
 
 from mmivtuning.models import declared_parameters
@@ -248,3 +249,30 @@ def test_sync_batch_norm_conversion(family):
         isinstance(m, ModalPromptBeta) for m in backbone.modules())
     assert trainable(backbone) == expected_of_iv(backbone)
     assert backbone.eval()(torch.randn(1, 4, 48, 80))
+
+
+def test_a_copy_is_a_backbone_of_its_own(family):
+    """As made for exponential moving averages."""
+    backbone = family.build().eval()
+    other = copy.deepcopy(backbone)
+    inputs = torch.randn(1, 4, 48, 80)
+    assert torch.equal(other(inputs)[-1], backbone(inputs)[-1])
+    assert trainable(other) == trainable(backbone)
+    nn.init.zeros_(other.infrared_embed.projection.weight)
+    assert backbone.infrared_embed.projection.weight.any()
+    other.load_state_dict(backbone.state_dict())
+    assert torch.equal(other(inputs)[-1], backbone(inputs)[-1])
+
+
+@pytest.mark.skipif(
+    digit_version(torch.__version__) < digit_version('2.4'),
+    reason='torch.compile of the older stack breaks on stock constructs')
+def test_compilation_has_no_graph_break(family):
+    options = {} if family.is_swin else dict(
+        pyramid_strides=(4, 32), out_indices=[1, 2])
+    backbone = family.build(**options).eval()
+    inputs = torch.randn(1, 4, 45, 61)
+    backbone(inputs)
+    torch._dynamo.reset()
+    explained = torch._dynamo.explain(backbone)(inputs)
+    assert explained.graph_break_count == 0, explained.break_reasons
