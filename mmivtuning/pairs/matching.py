@@ -9,8 +9,15 @@ without its suffix, subfolders included: ``day/0001.jpg`` has the stem
 
 import os
 from pathlib import Path
-from typing import (Dict, Iterable, Iterator, List, Mapping, NamedTuple,
-                    Sequence)
+from typing import (
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Sequence,
+)
 
 from .errors import MissingPartnerError, PairError, list_offenders
 

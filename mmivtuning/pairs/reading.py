@@ -87,11 +87,11 @@ def to_visible(planes: np.ndarray, name: str) -> np.ndarray:
 def stretch(plane: np.ndarray,
             name: str,
             infrared_range: Optional[Range] = None) -> np.ndarray:
-    """Map a plane linearly to 8 bits.
+    r"""Map a plane linearly to 8 bits.
 
     .. math::
-        y = 255 \\cdot \\mathrm{clip}\\left(
-            \\frac{x - low}{high - low}, 0, 1\\right), \\text{ rounded}
+        y = 255 \cdot \mathrm{clip}\left(
+            \frac{x - low}{high - low}, 0, 1\right), \text{ rounded}
 
     Args:
         plane (np.ndarray): Any real dtype, (H, W).
@@ -204,7 +204,10 @@ def stack_pair(visible: np.ndarray, infrared: np.ndarray, visible_name: str,
             'the images of a pair must have one size, (height x width): '
             f"'{visible_name}' (visible) is {sizes[0]}, '{infrared_name}' "
             f'(infrared) is {sizes[1]}')
-    return np.dstack((visible, infrared))
+    # Several times as fast as np.dstack.
+    return cv2.merge(
+        [np.ascontiguousarray(visible),
+         np.ascontiguousarray(infrared)])
 
 
 def split_pair_file(planes: np.ndarray,

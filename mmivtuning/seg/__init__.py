@@ -1,9 +1,15 @@
 """Segmentation and salient objects of pairs, on mmseg."""
 
 from .data_preprocessor import PairedSegDataPreprocessor
-from .datasets import (LoadSaliencyMask, LoadSegLabels, MFNetDataset,
-                       MSRSDataset, PairedSegDataset, SaliencyBenchmarks,
-                       VTSaliencyDataset)
+from .datasets import (
+                       LoadSaliencyMask,
+                       LoadSegLabels,
+                       MFNetDataset,
+                       MSRSDataset,
+                       PairedSegDataset,
+                       SaliencyBenchmarks,
+                       VTSaliencyDataset,
+)
 from .heads import ProgressiveHead
 from .losses import SaliencyLoss
 from .metrics import SaliencyMetric

@@ -76,7 +76,8 @@ class OnModality(BaseTransform):
 
         Raises:
             ValueError: If the image has not four planes, or if an inner
-                transform changes anything but the values of the pixels.
+                transform asks for labels or changes anything but the values
+                of the pixels.
         """
         image = results['img']
         if image.ndim != 3 or image.shape[2] != 4:
@@ -96,7 +97,13 @@ class OnModality(BaseTransform):
             seg_fields=['gt_seg_map'],
             gt_seg_map=_position_map(*image.shape[:2]).copy())
         shown = set(inner)
-        inner = self.transforms(inner)
+        try:
+            inner = self.transforms(inner)
+        except KeyError as error:
+            raise ValueError(
+                f'OnModality({self.modality!r}): a transform asks for '
+                f'{error}, of which a photometric one has no need. '
+                f'Transforms: {self.transforms}') from error
         if inner is None:
             return None
         self._check_geometry(inner, shown, image.shape[:2])

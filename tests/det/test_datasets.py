@@ -9,8 +9,12 @@ import pytest
 from mmdet.datasets import ConcatDataset
 from mmengine.registry import DATASETS, DefaultScope
 
-from mmivtuning.det import (FLIRAlignedDataset, LLVIPDataset, M3FDDataset,
-                            PairedDetDataset)
+from mmivtuning.det import (
+    FLIRAlignedDataset,
+    LLVIPDataset,
+    M3FDDataset,
+    PairedDetDataset,
+)
 from mmivtuning.pairs import MissingPartnerError, PairError
 
 CLASSES = ('person', 'car', 'truck')

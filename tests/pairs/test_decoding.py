@@ -6,8 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from mmivtuning.pairs import (PairError, check_complete, decode_image,
-                              exif_orientation, read_bytes)
+from mmivtuning.pairs import (
+    PairError,
+    check_complete,
+    decode_image,
+    exif_orientation,
+    read_bytes,
+)
 
 
 def encode(image, suffix='.png', *flags):

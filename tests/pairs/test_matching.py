@@ -4,8 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmivtuning.pairs import (MissingPartnerError, PairError, find_pairs,
-                              image_stem, index_stems, match_stems)
+from mmivtuning.pairs import (
+    MissingPartnerError,
+    PairError,
+    find_pairs,
+    image_stem,
+    index_stems,
+    match_stems,
+)
 
 
 @pytest.mark.parametrize(('name', 'suffix', 'stem'), [

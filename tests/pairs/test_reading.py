@@ -4,9 +4,17 @@ import cv2
 import numpy as np
 import pytest
 
-from mmivtuning.pairs import (PairError, decode_pair, describe_pair,
-                              is_coloured, read_bytes, read_pair, stretch,
-                              to_infrared, to_visible)
+from mmivtuning.pairs import (
+    PairError,
+    decode_pair,
+    describe_pair,
+    is_coloured,
+    read_bytes,
+    read_pair,
+    stretch,
+    to_infrared,
+    to_visible,
+)
 
 RNG = np.random.default_rng(3)
 VISIBLE = RNG.integers(0, 256, (20, 31, 3), dtype=np.uint8)

@@ -5,8 +5,13 @@ from typing import Dict, List, Union
 from mmdet.datasets import CocoDataset
 from mmengine.fileio import exists, join_path, list_dir_or_file
 
-from mmivtuning.pairs import (MissingPartnerError, PairError, image_stem,
-                              index_stems, list_offenders)
+from mmivtuning.pairs import (
+    MissingPartnerError,
+    PairError,
+    image_stem,
+    index_stems,
+    list_offenders,
+)
 from mmivtuning.pairs.benchmarks import benchmark_metainfo
 from mmivtuning.registry import DATASETS
 

@@ -4,8 +4,7 @@ from .loading import LoadSegLabels
 from .mfnet import MFNetDataset
 from .msrs import MSRSDataset
 from .paired import PairedSegDataset
-from .saliency import (LoadSaliencyMask, SaliencyBenchmarks,
-                       VTSaliencyDataset)
+from .saliency import LoadSaliencyMask, SaliencyBenchmarks, VTSaliencyDataset
 
 __all__ = [
     'LoadSaliencyMask', 'LoadSegLabels', 'MFNetDataset', 'MSRSDataset',

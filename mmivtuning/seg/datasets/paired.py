@@ -6,8 +6,14 @@ from typing import Dict, List, Optional
 from mmengine.fileio import exists, join_path, list_dir_or_file, list_from_file
 from mmseg.datasets import BaseSegDataset
 
-from mmivtuning.pairs import (MissingPartnerError, PairError, image_stem,
-                              index_stems, list_offenders, match_stems)
+from mmivtuning.pairs import (
+    MissingPartnerError,
+    PairError,
+    image_stem,
+    index_stems,
+    list_offenders,
+    match_stems,
+)
 from mmivtuning.registry import DATASETS
 
 
