@@ -170,7 +170,7 @@ def test_data_root_moves_every_path(path):
     loaders = [cfg[f'{mode}_dataloader'] for mode in ('train', 'val', 'test')]
     assert {loader.dataset.data_root for loader in loaders} == {cfg.data_root}
     text = [leaf for leaf in leaves(cfg.to_dict()) if isinstance(leaf, str)]
-    assert not [leaf for leaf in text if leaf.startswith(old)]
+    assert not [leaf for leaf in text if f'{leaf}/'.startswith(f'{old}/')]
     assert not [leaf for leaf in text if leaf.startswith('/')
                 and not leaf.startswith('/elsewhere/set')]
 

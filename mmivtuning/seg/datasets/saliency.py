@@ -115,14 +115,16 @@ class VTSaliencyDataset(PairedSegDataset):
 class SaliencyBenchmarks(ConcatDataset):
     """Several saliency sets as one, so that one run evaluates them all.
 
-    Unlike the stock class, it takes the pipeline for all of them, where
-    mmseg's test script puts the one of ``--tta``.
+    Unlike the stock class, it takes what the sets have in common: the folder,
+    and the pipeline, which mmseg's test script replaces for ``--tta``.
 
     Args:
         datasets (Sequence[dict]): Configs of :class:`VTSaliencyDataset`; each
             with a ``name`` of its own.
         pipeline (Sequence[dict], optional): Pipeline of all sets.
             Default: None, each has its own.
+        data_root (str, optional): Folder of all sets. Default: None, each
+            has its own.
         test_mode (bool, optional): For all sets. Default: None.
         kwargs: What :class:`mmengine.dataset.ConcatDataset` takes.
 
@@ -133,6 +135,7 @@ class SaliencyBenchmarks(ConcatDataset):
     def __init__(self,
                  datasets: Sequence[dict],
                  pipeline: Optional[Sequence[dict]] = None,
+                 data_root: Optional[str] = None,
                  test_mode: Optional[bool] = None,
                  **kwargs) -> None:
         datasets = [copy.deepcopy(dict(dataset)) for dataset in datasets]
@@ -140,9 +143,11 @@ class SaliencyBenchmarks(ConcatDataset):
         if not all(names) or len(set(names)) < len(names):
             raise ValueError('every data set of SaliencyBenchmarks needs a '
                              f'name of its own, got {names}')
+        shared = dict(
+            pipeline=pipeline, data_root=data_root, test_mode=test_mode)
         for dataset in datasets:
-            if pipeline is not None:
-                dataset['pipeline'] = copy.deepcopy(list(pipeline))
-            if test_mode is not None:
-                dataset['test_mode'] = test_mode
+            dataset.update({
+                key: copy.deepcopy(value)
+                for key, value in shared.items() if value is not None
+            })
         super().__init__(datasets, **kwargs)

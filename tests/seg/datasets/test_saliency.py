@@ -138,13 +138,13 @@ def test_threshold_is_checked():
 
 
 def test_several_sets_with_one_pipeline(folder):
-    member = dict(
-        type='mmivtuning.VTSaliencyDataset', data_root=str(folder))
+    member = dict(type='mmivtuning.VTSaliencyDataset')
     sets = DATASETS.build(
         dict(
             type='mmivtuning.SaliencyBenchmarks',
             datasets=[dict(member, name='one'),
                       dict(member, name='two')],
+            data_root=str(folder),
             pipeline=PIPELINE))
     assert len(sets) == 6
     names = [sets[i]['data_samples'].dataset_name for i in range(6)]

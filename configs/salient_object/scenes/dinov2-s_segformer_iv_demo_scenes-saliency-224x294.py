@@ -1,0 +1,19 @@
+# DINOv2-S, IV-tuned, with Segformer on the salient objects of the scenes:
+# 80 steps of it, as the demo takes.
+_base_ = './dinov2-s_segformer_iv_2k_scenes-saliency-224x294.py'
+param_scheduler = [
+    dict(
+        type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=10),
+    dict(
+        type='PolyLR',
+        eta_min=0.,
+        power=1.,
+        begin=10,
+        end=80,
+        by_epoch=False)
+]
+train_cfg = dict(max_iters=80, val_interval=80)
+default_hooks = dict(checkpoint=dict(interval=80))
+train_dataloader = dict(num_workers=0, persistent_workers=False)
+val_dataloader = dict(num_workers=0, persistent_workers=False)
+test_dataloader = dict(num_workers=0, persistent_workers=False)

@@ -1,0 +1,13 @@
+# A tiny ViT, IV-tuned, with Segformer on the salient objects of the scenes.
+_base_ = [
+    '../../_base_/models/backbones/vit-tiny-random.py',
+    '../../_base_/models/saliency_segformer_head.py',
+    '../../_base_/datasets/scenes_tiny_saliency.py',
+    '../../_base_/schedules/schedule_4i_seg.py',
+    '../../_base_/default_runtime_saliency.py'
+]
+model = dict(
+    data_preprocessor=dict(
+        mean=_base_.mean, std=_base_.std, size=_base_.crop_size),
+    backbone=_base_.pretrained_backbone,
+    decode_head=dict(in_channels=_base_.backbone_channels))

@@ -1,0 +1,3 @@
+# EVA02-L, fully fine-tuned, with Segformer on VT5000.
+_base_ = './eva02-l_segformer_iv_200e_vt5000-384x384.py'
+model = dict(backbone=dict(tuning='full'))
