@@ -22,11 +22,6 @@ def without(tmp_path):
     return make
 
 
-def options(scenes):
-    loaders = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-    return [f'{loader}.dataset.data_root={scenes}' for loader in loaders]
-
-
 def test_segmentation_without_mmdet(run, root, scenes, tmp_path, without):
     printed = run(
         sys.executable,
@@ -36,7 +31,7 @@ def test_segmentation_without_mmdet(run, root, scenes, tmp_path, without):
         '--cfg-options',
         'train_cfg.max_iters=2',
         'train_cfg.val_interval=2',
-        *options(scenes),
+        f'data_root={scenes}',
         cwd=tmp_path,
         environment=without('mmdet'))
     assert 'mIoU' in printed
@@ -49,11 +44,7 @@ def test_detection_without_mmseg(run, root, scenes, tmp_path, without):
         root / 'configs/detection/scenes' /
         'vit-tiny-random_cascade-rcnn-small_iv_1e_scenes-72x96.py',
         '--cfg-options',
-        'train_cfg.max_iters=2',
-        'train_cfg.val_interval=2',
-        f'val_evaluator.ann_file={scenes}/annotations/val.json',
-        f'test_evaluator.ann_file={scenes}/annotations/val.json',
-        *options(scenes),
+        f'data_root={scenes}',
         cwd=tmp_path,
         environment=without('mmseg'))
     assert 'bbox_mAP' in printed
