@@ -188,6 +188,13 @@ def test_a_json_without_images_is_named(tree, content):
         build(tree)
 
 
+def test_an_image_listed_twice_is_named(tree, content):
+    content['images'][2]['file_name'] = '0001.png'
+    rewrite(tree, content)
+    with pytest.raises(PairError, match=r"(?s)train\.json' .*\n  0001\.png"):
+        build(tree)
+
+
 def test_annotations_without_an_area_are_named(tree, content):
     del content['annotations'][4]['area']
     rewrite(tree, content)

@@ -1,5 +1,6 @@
 """Pairs with boxes in a COCO json."""
 
+from collections import Counter
 from typing import Dict, List, Union
 
 from mmdet.datasets import CocoDataset
@@ -88,6 +89,7 @@ class PairedDetDataset(CocoDataset):
             FileNotFoundError: If a folder or the json does not exist.
             MissingPartnerError: If images or infrared partners are missing;
                 up to ten are listed.
+            PairError: If the json lists no image, or one twice.
             ValueError: If a class is not in the json, or an annotation has no
                 box or area.
         """
@@ -146,6 +148,12 @@ class PairedDetDataset(CocoDataset):
         if infrared_folder is not None:
             infrared = index_stems(
                 self._names('infrared'), self.infrared_suffix, infrared_folder)
+        names = [entry['file_name'] for entry in data_list]
+        if len(set(names)) < len(names):
+            repeated = sorted(
+                name for name, count in Counter(names).items() if count > 1)
+            raise PairError(f"'{self.ann_file}' lists {len(repeated)} file(s) "
+                            f'twice:{list_offenders(repeated)}')
         absent: List[str] = []
         for entry in data_list:
             name = entry.pop('file_name')

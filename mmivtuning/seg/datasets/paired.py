@@ -1,6 +1,7 @@
 """Pairs with label maps, in any two folders."""
 
 import copy
+from collections import Counter
 from typing import Dict, List, Optional
 
 from mmengine.fileio import exists, join_path, list_dir_or_file, list_from_file
@@ -156,8 +157,8 @@ class PairedSegDataset(BaseSegDataset):
                 f'{list_offenders(absent)}')
         if not stems:
             raise PairError(f"'{self.ann_file}' lists no stems")
-        repeated = sorted({stem for stem in stems if stems.count(stem) > 1}
-                          ) if len(set(stems)) < len(stems) else []
+        repeated = sorted(
+            stem for stem, count in Counter(stems).items() if count > 1)
         if repeated:
             raise PairError(f"'{self.ann_file}' lists {len(repeated)} stem(s) "
                             f'twice:{list_offenders(repeated)}')
