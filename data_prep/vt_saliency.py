@@ -15,8 +15,13 @@ from typing import Dict, List, Optional, Sequence
 
 from command_line import main, parser_of
 
-from mmivtuning.pairs.sources import (Plan, index_folder, locate, pair_up,
-                                      unpaired)
+from mmivtuning.pairs.sources import (
+    Plan,
+    index_folder,
+    locate,
+    pair_up,
+    unpaired,
+)
 
 FOLDERS = dict(visible='RGB', infrared='T', mask='GT')
 _PAIR = 'RGB/0001.jpg, T/0001.jpg, GT/0001.png'

@@ -11,14 +11,21 @@ from mmengine.structures import BaseDataElement
 from mmengine.visualization import Visualizer
 
 from ..registry import HOOKS, TRANSFORMS
-from .pictures import draw_boxes, overlay_labels, side_by_side, split_pair
+from .pictures import (
+    draw_boxes,
+    draw_map,
+    overlay_labels,
+    side_by_side,
+    split_pair,
+)
 
 
 @HOOKS.register_module()
 class PairedVisualizationHook(Hook):
     """Draw visible | infrared | ground truth | prediction of a sample.
 
-    Class maps are drawn on the visible image, boxes on both modalities. The
+    Class maps are drawn on the visible image, boxes on both modalities;
+    saliency maps, from heads with one output, beside them in grey. The
     arguments are those of mmseg's and mmdet's own hooks, so that ``--show``
     and ``--show-dir`` of the stock test scripts work. Pictures go to every
     back end of the visualizer, or to ``test_out_dir`` if it is given.
@@ -135,7 +142,12 @@ class PairedVisualizationHook(Hook):
                         labels.astype(np.uint8),
                         visible.shape[1::-1],
                         interpolation=cv2.INTER_NEAREST)
-                panels.append(overlay_labels(visible, labels, palette))
+                saliency = _saliency_map(sample)
+                if saliency is None:
+                    panels.append(overlay_labels(visible, labels, palette))
+                else:
+                    panels.append(
+                        draw_map(labels == 1 if key == 'gt' else saliency))
                 captions.append(caption)
             if f'{key}_instances' in sample:
                 instances = sample.get(f'{key}_instances').cpu()
@@ -150,6 +162,13 @@ class PairedVisualizationHook(Hook):
                                    instances.get('scores')))
                     captions.append(caption + where)
         return side_by_side(panels, captions)
+
+
+def _saliency_map(sample: BaseDataElement) -> Optional[np.ndarray]:
+    """Return the map (H, W) of a head with one output, a probability."""
+    if 'seg_logits' not in sample or len(sample.seg_logits.data) != 1:
+        return None
+    return sample.seg_logits.data[0].float().cpu().numpy()
 
 
 def _default_palette(num_classes: int) -> List[tuple]:

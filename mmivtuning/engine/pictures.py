@@ -61,6 +61,17 @@ def overlay_labels(picture: np.ndarray,
     return result.round().astype(np.uint8)
 
 
+def draw_map(values: np.ndarray) -> np.ndarray:
+    """Draw a map of 0 to 1 in grey, uint8 (H, W, 3).
+
+    Args:
+        values (np.ndarray): Any real dtype, (H, W); values outside are
+            clipped.
+    """
+    grey = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
 def draw_boxes(picture: np.ndarray,
                boxes: np.ndarray,
                labels: Sequence[int],

@@ -34,7 +34,8 @@ class SaliencyTTAModel(SegTTAModel):
         """
         merged = []
         for views in data_samples_list:
-            mean = torch.stack([view.seg_logits.data for view in views]).mean(0)
+            maps = [view.seg_logits.data for view in views]
+            mean = torch.stack(maps).mean(dim=0)
             salient = mean > self.module.decode_head.threshold
             sample = views[0]
             sample.set_data(

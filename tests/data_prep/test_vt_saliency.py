@@ -72,7 +72,8 @@ def test_the_test_sets(name, suffix, tmp_path):
     out = tmp_path / 'out'
     assert vt_saliency.run(
         [name, str(tmp_path / 'archive'), str(out), '--allow-subset']) == 0
-    assert json.loads((out / 'meta.json').read_text())['counts'] == dict(test=4)
+    meta = json.loads((out / 'meta.json').read_text())
+    assert meta['counts'] == dict(test=4)
     mask = cv2.imread(str(out / 'masks/test/0002.png'), -1)
     assert mask.shape == SIZE
     assert set(np.unique(mask)) == {0, 255}
@@ -96,7 +97,7 @@ def test_published_numbers_are_expected(vt5000, tmp_path, capsys):
     assert not out.exists()
 
 
-@pytest.mark.parametrize('mask,message', [
+@pytest.mark.parametrize(('mask', 'message'), [
     (None, 'no mask file for 0001'),
     (np.zeros((12, 32), np.uint8), '0001.png.*12 x 32.*24 x 32'),
     (np.ones(SIZE, np.uint8), '0001.png.*0 and 1'),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmivtuning.engine.pictures import (draw_boxes, overlay_labels,
+from mmivtuning.engine.pictures import (draw_boxes, draw_map, overlay_labels,
                                         side_by_side, split_pair, stack_rows)
 
 PALETTE = [(0, 0, 0), (200, 0, 0), (0, 100, 0)]
@@ -47,3 +47,10 @@ def test_side_by_side_and_stack_rows_sizes():
     assert stack_rows([row, narrow]).shape == (66, 66, 3)
     with pytest.raises(ValueError, match='1 captions'):
         side_by_side([panel, panel], ['visible'])
+
+
+def test_draw_map_is_grey_and_clipped():
+    drawn = draw_map(np.array([[-1., 0.], [.4, 2.]]))
+    assert drawn.shape == (2, 2, 3)
+    assert drawn[..., 1].tolist() == [[0, 0], [102, 255]]
+    assert draw_map(np.array([[False, True]])).max() == 255

@@ -109,7 +109,7 @@ def test_kinds_of_masks(folder, kind):
     assert np.array_equal(load(folder, 'a'), expected)
 
 
-@pytest.mark.parametrize('change,error,match', [
+@pytest.mark.parametrize(('change', 'error', 'match'), [
     (lambda p: p.unlink(), FileNotFoundError, 'a.png'),
     (lambda p: save(p, levels()[:12]), PairError, 'a.png.*12 x 32.*24 x 32'),
     (lambda p: save(p, np.eye(*SIZE, dtype=np.uint8)), PairError,

@@ -42,7 +42,7 @@ def samples(height: int, width: int, batch: int = 2):
     return [SegDataSample(gt_sem_seg=PixelData(data=one)) for one in truth]
 
 
-@pytest.mark.parametrize('in_channels,expected', [
+@pytest.mark.parametrize(('in_channels', 'expected'), [
     ((1024, 1024, 1024, 1024), 18_398_932),
     ((192, 384, 768, 1536), 19_228_372),
 ])
@@ -62,7 +62,8 @@ def test_shapes(size):
     assert torch.equal(head(maps), outputs[0])
     height, width = maps[0].shape[2:]
     assert outputs[0].shape == (2, 1, 4 * height, 4 * width)
-    assert [o.shape[2:] for o in outputs[1:]] == [m.shape[2:] for m in maps[:3]]
+    sizes = [output.shape[2:] for output in outputs[1:]]
+    assert sizes == [one.shape[2:] for one in maps[:3]]
     losses = head.loss(maps, samples(*size), {})
     assert list(losses) == [
         'loss_saliency', 'loss_saliency_side1', 'loss_saliency_side2',
@@ -147,7 +148,7 @@ def test_head_builds_from_a_config_and_reloads():
     assert head.threshold == .5
 
 
-@pytest.mark.parametrize('kwargs,match', [
+@pytest.mark.parametrize(('kwargs', 'match'), [
     (dict(stage_channels=(16, 8)), '4, 4 and 2'),
     (dict(out_channels=2), 'one logit.*2'),
 ])

@@ -81,7 +81,7 @@ def test_half_precision_does_not_overflow():
     assert loss < 1e-3
 
 
-@pytest.mark.parametrize('shape,labels,match', [
+@pytest.mark.parametrize(('shape', 'labels', 'match'), [
     ((1, 2, 4, 4), torch.zeros(1, 4, 4), 'one logit.*out_channels=1'),
     ((1, 1, 4, 4), torch.zeros(1, 4, 5), '4, 5'),
     ((1, 1, 4, 4), torch.full((1, 4, 4), 3), 'LoadSaliencyMask'),

@@ -59,7 +59,8 @@ MAPS = dict(
 def sample(saliency: np.ndarray, mask: np.ndarray, **meta) -> dict:
     result = SegDataSample(
         metainfo=dict(dict(img_path='visible/0001.jpg'), **meta))
-    result.seg_logits = PixelData(data=torch.from_numpy(saliency)[None].float())
+    result.seg_logits = PixelData(
+        data=torch.from_numpy(saliency)[None].float())
     result.gt_sem_seg = PixelData(data=torch.from_numpy(mask)[None].long())
     return result.to_dict()
 
@@ -211,7 +212,7 @@ def test_keep_results_off_saves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize('change,match', [
+@pytest.mark.parametrize(('change', 'match'), [
     (lambda s: s['seg_logits'].update(data=torch.rand(2, *SIZE)),
      'a.jpg.*one map.*2, 48, 60'),
     (lambda s: s['seg_logits'].update(data=torch.full((1, *SIZE), math.nan)),
@@ -267,7 +268,8 @@ for index in DefaultSampler(list(range(5)), shuffle=False):
     name = 'few' if index < 2 else 'many'
     sample = SegDataSample(
         metainfo=dict(img_path=f'{index}.jpg', dataset_name=name))
-    sample.seg_logits = PixelData(data=torch.from_numpy(rng.random((1, 20, 30))))
+    sample.seg_logits = PixelData(
+        data=torch.from_numpy(rng.random((1, 20, 30))))
     sample.gt_sem_seg = PixelData(
         data=torch.from_numpy(rng.integers(0, 2, (1, 20, 30))))
     metric.process({}, [sample.to_dict()])
