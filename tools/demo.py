@@ -155,7 +155,7 @@ def build_runner(config: Path, work_dir: Path, data_root: Path,
         type='IterBasedTrainLoop',
         max_iters=iterations,
         val_interval=iterations + 1)
-    warmup = iterations // 10
+    warmup = max(iterations // 10, 1)
     cfg.param_scheduler = [
         dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=warmup),
         dict(
