@@ -1,5 +1,6 @@
 """Salient objects through the stock runner and mmseg's own scripts."""
 
+import copy
 import re
 
 import cv2
@@ -217,7 +218,7 @@ def test_one_run_evaluates_all_test_sets(root, scenes, tmp_path):
     cfg.train_cfg.max_epochs = cfg.train_cfg.val_interval = 1
     cfg.default_hooks.checkpoint.interval = 1
     init_default_scope(cfg.default_scope)
-    runner = Runner.from_cfg(cfg)
+    runner = Runner.from_cfg(copy.deepcopy(cfg))
     runner.train()
     # selected by the error on held-out training pairs
     assert list((tmp_path / 'work').glob('best_saliency_MAE_epoch_1.pth'))
@@ -228,6 +229,17 @@ def test_one_run_evaluates_all_test_sets(root, scenes, tmp_path):
     for name in MEASURES:
         assert len({found[f'saliency/{part}/{name}']
                     for part in ('VT821', 'VT1000', 'VT5000')}) == 1
+
+    # what the `--tta` of mmseg's test script does
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.tta_model.module = cfg.model
+    cfg.model = cfg.tta_model
+    cfg.load_from = str(tmp_path / 'work/epoch_1.pth')
+    cfg.experiment_name = 'averaged'
+    averaged = Runner.from_cfg(cfg).test()
+    assert set(averaged) == set(found)
+    assert averaged['saliency/VT821/MAE'] == pytest.approx(
+        found['saliency/VT821/MAE'], abs=0.2)
 
 
 def test_gradients_are_clamped_element_by_element(root):

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
@@ -52,6 +53,23 @@ def test_published_number_of_parameters(in_channels, expected):
     widths = [stage.conv.in_channels for stage in head.stages]
     assert widths == ([1024, 1792, 1408, 1216]
                       if in_channels[0] == 1024 else [1536, 1536, 768, 384])
+
+
+def test_published_number_of_the_whole_model(root):
+    """The log of the paper's EVA02-L model with this decoder."""
+    cfg = Config.fromfile(
+        root / 'configs/salient_object/vt5000' /
+        'eva02-l_cpnet_iv_200e_vt5000-384x384.py')
+    del cfg.model.backbone['init_cfg']
+    # the size of the paper's table of positions
+    cfg.model.backbone.img_size = 384
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    # mmpretrain keeps a bias of the keys, zero and frozen, in 24 layers
+    count = sum(p.numel() for p in model.parameters()) - 24 * 1024
+    assert count == 331_077_336
+    count = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert count == 18_398_932 + 8_899_652
 
 
 @pytest.mark.parametrize('size', [(64, 96), (96, 64), (60, 76), (37, 53)])
