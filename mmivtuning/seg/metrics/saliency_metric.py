@@ -1,5 +1,6 @@
 """The measures of salient object detection, on PySODMetrics."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
@@ -10,11 +11,6 @@ from mmengine.logging import MMLogger, print_log
 from prettytable import PrettyTable
 
 from mmivtuning.registry import METRICS
-
-try:
-    import py_sod_metrics
-except ImportError:  # named when a metric is built
-    py_sod_metrics = None
 
 # Per image, in this order, before the curves of F and E.
 SCALARS = ('Smeasure', 'wFmeasure', 'adpFm', 'adpEm', 'MAE')
@@ -55,6 +51,8 @@ def measure(normalised: np.ndarray, mask: np.ndarray) -> np.ndarray:
         np.ndarray: float64 (517, ): :data:`SCALARS`, then the F-measure and
         the E-measure at 256 thresholds each.
     """
+    # Slow to import, and not needed by those who segment.
+    import py_sod_metrics
     f_measure = py_sod_metrics.FmeasureHandler(
         with_dynamic=True, with_adaptive=True, beta=0.3)
     measures = dict(
@@ -140,9 +138,11 @@ class SaliencyMetric(BaseMetric):
             collect_device=collect_device,
             prefix=prefix,
             collect_dir=collect_dir)
-        if py_sod_metrics is None:
-            raise ImportError('SaliencyMetric needs PySODMetrics: '
-                              "pip install 'mmivtuning[saliency]'")
+        try:
+            import_module('py_sod_metrics')
+        except ImportError as error:
+            raise ImportError('SaliencyMetric needs PySODMetrics: pip install '
+                              "'mmivtuning[saliency]'") from error
         self.output_dir = Path(output_dir) if (output_dir
                                                and keep_results) else None
         self.eight_bits = eight_bits

@@ -239,8 +239,7 @@ def test_two_sources_of_one_file(tmp_path):
 
 
 def test_without_the_library(monkeypatch):
-    from mmivtuning.seg.metrics import saliency_metric
-    monkeypatch.setattr(saliency_metric, 'py_sod_metrics', None)
+    monkeypatch.setitem(sys.modules, 'py_sod_metrics', None)
     with pytest.raises(ImportError, match=r'mmivtuning\[saliency\]'):
         build()
 
