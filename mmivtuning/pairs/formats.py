@@ -245,22 +245,39 @@ def read_label_ids(path: Path, classes: Sequence[str]
         PairError: If the file cannot be decoded, is a colour picture, or has
             an id out of range.
     """
-    data = read_bytes(str(path))
-    plain, scale = _without_palette(data)
-    planes = decode_image(plain, str(path))
-    if planes.shape[2] != 1 and (planes[..., :1] != planes[..., :3]).any():
-        raise PairError(f"'{path}' is a colour picture of {planes.shape[2]} "
-                        'channels; expected one channel of class ids')
-    ids = planes[..., 0] // scale
+    ids, as_is = decode_label_ids(read_bytes(str(path)), str(path))
     bad = sorted(set(np.unique(ids).tolist()) - set(range(len(classes))))
     if bad:
         raise PairError(f"'{path}' has the label id(s) "
                         f"{', '.join(map(str, bad))}; expected 0 to "
                         f'{len(classes) - 1}')
+    return ids.astype(np.uint8), as_is
+
+
+def decode_label_ids(data: bytes, name: str) -> Tuple[np.ndarray, bool]:
+    """Decode an image of class ids, whatever the ids.
+
+    Args:
+        data (bytes): The file.
+        name (str): Its name, for messages.
+
+    Returns:
+        Tuple[np.ndarray, bool]: Ids, shape (H, W), in the depth of the file;
+        whether it is a grey PNG of 8 bits.
+
+    Raises:
+        PairError: If the file cannot be decoded or is a colour picture.
+    """
+    plain, scale = _without_palette(data)
+    planes = decode_image(plain, name)
+    if planes.shape[2] != 1 and (planes[..., :1] != planes[..., :3]).any():
+        raise PairError(f"'{name}' is a colour picture of {planes.shape[2]} "
+                        'channels; expected one channel of class ids')
+    ids = planes[..., 0] // scale
     as_is = plain is data and planes.shape[2] == 1 and (
         planes.dtype == np.uint8) and data.startswith(_PNG_START) and (
             data[24] == 8)
-    return ids.astype(np.uint8), as_is
+    return ids, as_is
 
 
 def read_mask(path: Path) -> Tuple[np.ndarray, bool]:
