@@ -61,7 +61,7 @@ def draw(cfg: Config, args: argparse.Namespace) -> None:
     if hook is None:
         raise ValueError(f'{args.config}: --show and --show-dir need '
                          'default_hooks.visualization')
-    hook.update(draw=True, interval=1)
+    hook.update(draw=True)
     if args.show:
         hook.update(show=True, wait_time=args.wait_time)
     if args.show_dir is not None:

@@ -1,7 +1,7 @@
 """A hook that shows both modalities beside the truth and the prediction."""
 
 from pathlib import Path
-from typing import List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 import cv2
 import numpy as np
@@ -33,8 +33,7 @@ class PairedVisualizationHook(Hook):
     Args:
         draw (bool): Whether to draw at all. Defaults to False.
         interval (int): Draw the first sample of every so many batches in
-            validation; testing draws every sample of these batches.
-            Defaults to 50.
+            validation; testing draws every sample. Defaults to 50.
         score_thr (float): Boxes with a lower score are not drawn, 0 to 1.
             Defaults to 0.3.
         show (bool): Whether to open a window. Defaults to False.
@@ -65,6 +64,8 @@ class PairedVisualizationHook(Hook):
         self.test_out_dir = test_out_dir
         loader = loader or dict(type='mmivtuning.LoadPairedImage')
         self.loader = TRANSFORMS.build(loader) if draw else None
+        # The samples of each name: stems recur in subfolders and data sets.
+        self._named: Dict[str, List[str]] = {}
 
     def after_val_iter(self,
                        runner: Runner,
@@ -80,8 +81,8 @@ class PairedVisualizationHook(Hook):
                         batch_idx: int,
                         data_batch: Optional[dict] = None,
                         outputs: Optional[Sequence] = None) -> None:
-        """Draw every sample of every ``interval``-th batch."""
-        if self.draw and outputs and batch_idx % self.interval == 0:
+        """Draw every sample."""
+        if self.draw and outputs:
             for sample in outputs:
                 self._add(runner, sample, 'test')
 
@@ -90,7 +91,7 @@ class PairedVisualizationHook(Hook):
         """Draw one sample and hand it to where it was asked for."""
         visualizer = runner.visualizer
         picture = self.picture(sample, visualizer)
-        name = f'{mode}_{Path(sample.img_path).stem}'
+        name = self._name(mode, sample.img_path)
         if self.show:
             visualizer.show(picture, win_name=name, wait_time=self.wait_time)
         elif mode == 'test' and self.test_out_dir is not None:
@@ -100,6 +101,15 @@ class PairedVisualizationHook(Hook):
             cv2.imwrite(str(folder / f'{name}.png'), picture[..., ::-1])
         else:
             visualizer.add_image(name, picture, step=runner.iter)
+
+    def _name(self, mode: str, path: str) -> str:
+        """Return a name that no other sample has."""
+        name = f'{mode}_{Path(path).stem}'
+        paths = self._named.setdefault(name, [])
+        if path not in paths:
+            paths.append(path)
+        index = paths.index(path)
+        return f'{name}_{index + 1}' if index else name
 
     def picture(self, sample: BaseDataElement,
                 visualizer: Visualizer) -> np.ndarray:
@@ -131,7 +141,9 @@ class PairedVisualizationHook(Hook):
         captions = ['visible', 'infrared']
         meta = visualizer.dataset_meta or {}
         classes = meta.get('classes', ())
-        palette = meta.get('palette') or _default_palette(len(classes))
+        palette = meta.get('palette')
+        if palette is None or len(palette) == 0:
+            palette = _default_palette(max(len(classes), 1))
         for key, caption in (('gt', 'ground truth'), ('pred', 'prediction')):
             if f'{key}_sem_seg' in sample:
                 labels = sample.get(f'{key}_sem_seg').data
@@ -139,9 +151,9 @@ class PairedVisualizationHook(Hook):
                 if labels.shape != visible.shape[:2]:
                     # The truth of a resized test image.
                     labels = cv2.resize(
-                        labels.astype(np.uint8),
+                        labels.astype(np.float32),
                         visible.shape[1::-1],
-                        interpolation=cv2.INTER_NEAREST)
+                        interpolation=cv2.INTER_NEAREST).astype(np.int64)
                 saliency = _saliency_map(sample)
                 if saliency is None:
                     panels.append(overlay_labels(visible, labels, palette))
@@ -173,7 +185,9 @@ def _saliency_map(sample: BaseDataElement) -> Optional[np.ndarray]:
 
 def _default_palette(num_classes: int) -> List[tuple]:
     """Return distinct colours, evenly spaced in hue."""
-    hues = np.arange(num_classes) * 180 // max(num_classes, 1)
-    hsv = np.stack([hues, np.full_like(hues, 200),
-                    np.full_like(hues, 255)], -1).astype(np.uint8)
-    return [tuple(c) for c in cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0]]
+    if num_classes == 0:
+        return []
+    hsv = np.full((1, num_classes, 3), (0, 0.8, 1), dtype=np.float32)
+    hsv[..., 0] = np.arange(num_classes) * 360 / num_classes
+    rgb = np.rint(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0] * 255)
+    return [tuple(colour) for colour in rgb.astype(int).tolist()]

@@ -52,8 +52,7 @@ def overlay_labels(picture: np.ndarray,
     if labels.shape != picture.shape[:2]:
         raise ValueError(f'labels of size {labels.shape} do not fit a '
                          f'picture of size {picture.shape[:2]}')
-    colours = np.zeros((256, 3), dtype=np.float32)
-    colours[:len(palette)] = palette
+    colours = np.asarray(palette, dtype=np.float32).reshape(-1, 3)
     drawn = (labels != ignore_index) & (labels > 0) & (labels < len(palette))
     result = picture.astype(np.float32)
     tint = colours[labels[drawn].astype(np.int64)]
@@ -82,20 +81,27 @@ def draw_boxes(picture: np.ndarray,
 
     Args:
         picture (np.ndarray): uint8 (H, W, 3).
-        boxes (np.ndarray): Corners x1, y1, x2, y2 in pixels, (N, 4).
+        boxes (np.ndarray): Corners x1, y1, x2, y2 in pixels, (N, 4); one that
+            is not finite is left out.
         labels (Sequence[int]): Class of each box.
-        classes (Sequence[str]): Name of each class.
-        palette (Sequence[tuple]): RGB of each class.
+        classes (Sequence[str]): Name of each class; a class without one is
+            called by its number.
+        palette (Sequence[tuple]): RGB of the classes, in turn.
         scores (Sequence[float], optional): Score of each box, 0 to 1.
     """
     result = picture.copy()
     thickness = max(1, round(min(picture.shape[:2]) / 300))
     scale = 0.4 * thickness
+    # OpenCV takes 32-bit corners only.
+    sides = np.array(picture.shape[1::-1] * 2)
     for index, (box, label) in enumerate(zip(boxes, labels)):
-        colour = tuple(int(value) for value in palette[label])
-        left, top, right, bottom = (int(round(float(edge))) for edge in box)
+        if not np.isfinite(box).all():
+            continue
+        colour = tuple(int(value) for value in palette[label % len(palette)])
+        left, top, right, bottom = np.rint(
+            np.clip(box, -sides, 2 * sides)).astype(int).tolist()
         cv2.rectangle(result, (left, top), (right, bottom), colour, thickness)
-        text = classes[label]
+        text = classes[label] if label < len(classes) else str(label)
         if scores is not None:
             text += f' {float(scores[index]):.2f}'
         (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX,
