@@ -60,8 +60,9 @@ def say(text: str) -> None:
 
 def cache_dir() -> Path:
     """Return the folder of compiled wheels and converted backbones."""
-    default = Path(os.environ.get('XDG_CACHE_HOME', '~/.cache')) / 'mmivtuning'
-    return Path(os.environ.get('MMIVTUNING_CACHE', default)).expanduser()
+    default = Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache')
+    folder = os.environ.get('MMIVTUNING_CACHE') or default / 'mmivtuning'
+    return Path(folder).expanduser()
 
 
 def pinned(stack: str, name: str) -> str:
@@ -140,13 +141,35 @@ class Environment:
                 'again: finished steps are kept.')
 
     def create(self) -> None:
-        """Make the virtual environment unless it is whole."""
+        """Make the virtual environment unless it is whole.
+
+        Raises:
+            SetupError: If the folder holds other things, which would be
+                deleted, or if Python cannot make environments.
+        """
         if self.python.exists():
+            wanted = '{}.{}'.format(*sys.version_info)
+            found = 'no working pip'
             with contextlib.suppress(SetupError, OSError):
-                self.run('-m', 'pip', '--version')
+                found = self.run(
+                    '-c', 'import pip, sys; '
+                    'print("{}.{}".format(*sys.version_info))')
+            if found == wanted:
                 return
-            say(f'{self.dir} is broken and is made again')
-        venv.EnvBuilder(clear=True, with_pip=True).create(self.dir)
+            say(f'{self.dir} is made again: expected Python {wanted}, found '
+                f"{found or 'none'}")
+        if (self.dir.is_dir() and any(self.dir.iterdir())
+                and not (self.dir / 'pyvenv.cfg').exists()):
+            raise SetupError(
+                f'{self.dir} is not a virtual environment, and making one '
+                'there would delete what it holds: pass another VENV=')
+        try:
+            venv.EnvBuilder(clear=True, with_pip=True).create(self.dir)
+        except subprocess.CalledProcessError as error:
+            raise SetupError(
+                f'{sys.executable} cannot make an environment with pip '
+                f'({error}); Debian and Ubuntu have that in the package '
+                'python3-venv') from error
 
     def wheel_key(self) -> Tuple[str, str]:
         """Return mmcv's requirement and the folder name of its wheel."""
@@ -182,20 +205,30 @@ class Environment:
     def install_mmcv(self, rebuild: bool = False) -> None:
         """Install mmcv with its operators and check that they load."""
         name = STACKS[self.stack]['mmcv']
+        version = pinned(self.stack, name).partition('==')[2]
+        check = ('import mmcv, mmcv.ops; '
+                 f'assert mmcv.__version__ == "{version}", mmcv.__version__')
         wheel = self.mmcv_wheel(rebuild)
         if not rebuild:
             with contextlib.suppress(SetupError):
-                self.run('-c', 'import mmcv.ops')
+                self.run('-c', check)
                 return
-        self.pip_install('--force-reinstall', '--no-deps', str(wheel))
-        # Its dependencies, from the pins.
-        self.pip_install(name)
+        problem = None
         try:
-            self.run('-c', 'import mmcv.ops')
+            self.pip_install('--force-reinstall', '--no-deps', str(wheel))
         except SetupError as error:
-            if rebuild:
-                raise
-            say(f'the wheel does not load with this torch: {error}')
+            problem = error
+        else:
+            # Its dependencies, from the pins.
+            self.pip_install(name)
+            try:
+                self.run('-c', check)
+            except SetupError as error:
+                problem = error
+        if problem is not None and rebuild:
+            raise problem
+        if problem is not None:
+            say(f'{wheel} is not usable with this torch: {problem}')
             self.install_mmcv(rebuild=True)
 
 
