@@ -13,8 +13,11 @@ from rich.progress import track
 
 from mmivtuning.pairs import PairError
 from mmivtuning.pairs.benchmarks import BENCHMARKS
+from mmivtuning.pairs.checking import check_tree
 from mmivtuning.pairs.conversion import VERSION, check_counts, convert
 from mmivtuning.pairs.layout import refuse_existing
+from mmivtuning.pairs.pair_check import PairOptions
+from mmivtuning.pairs.reporting import summary_line
 from mmivtuning.pairs.sources import ConversionError, Plan, opened
 
 Planner = Callable[[Path, argparse.Namespace], Plan]
@@ -49,6 +52,10 @@ def parser_of(name: str, layout: str) -> argparse.ArgumentParser:
         help='accept numbers of pairs other than the published ones')
     parser.add_argument(
         '--jobs', type=int, default=os.cpu_count() or 1, help='processes')
+    parser.add_argument(
+        '--no-check',
+        action='store_true',
+        help='do not check what was written for leakage and the like')
     parser.add_argument(
         '--force', action='store_true', help='replace an existing OUT')
     if facts['task'] == 'detection':
@@ -101,11 +108,12 @@ def _convert_source(name: str, planner: Planner,
         version=VERSION,
         source=str(args.source.resolve()),
         options={
-            key: _plain(value)
+            key: plain(value)
             for key, value in vars(args).items()
-            if key not in ('source', 'out', 'dry_run', 'jobs', 'force')
+            if key not in ('source', 'out', 'dry_run', 'jobs', 'force',
+                           'no_check')
         })
-    if not args.force and _holds(args.out, name, recipe):
+    if not args.force and holds(args.out, name, recipe):
         print(f'{args.out}: there already, unchanged')
         return 0
     out, source = args.out.resolve(), args.source.resolve()
@@ -135,21 +143,36 @@ def _convert_source(name: str, planner: Planner,
             print(f'{args.out}: would get {told} pairs')
             return 0
         notes = convert(name, plan, args.out, recipe, args.link, args.force,
-                        ignore, args.jobs, _progress(name))
+                        ignore, args.jobs, progress_bar(name))
     for note in notes:
         print(f'note: {note}', file=sys.stderr)
     print(f'{args.out}: {told} pairs')
+    if not args.no_check:
+        _check(args)
     return 0
 
 
-def _plain(value: object) -> object:
+def _check(args: argparse.Namespace) -> None:
+    """Say what the checker finds in the result.
+
+    The files are those of the authors: what is wrong with them, such as one
+    image in two splits, is told and no failure of the conversion.
+    """
+    report = check_tree(
+        args.out, options=PairOptions(alignment=False), jobs=args.jobs)
+    for problem in report.problems:
+        print(f'check: {problem.line()}', file=sys.stderr)
+    print(f'check: {summary_line(report)}')
+
+
+def plain(value: object) -> object:
     """A value that JSON can hold."""
     if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     return str(value.resolve()) if isinstance(value, Path) else value
 
 
-def _holds(out: Path, name: str, recipe: dict) -> bool:
+def holds(out: Path, name: str, recipe: dict) -> bool:
     """Whether a folder holds the result of the same conversion."""
     try:
         meta = json.loads((out / 'meta.json').read_text(encoding='utf-8'))
@@ -158,7 +181,7 @@ def _holds(out: Path, name: str, recipe: dict) -> bool:
         return False
 
 
-def _progress(name: str) -> Callable:
+def progress_bar(name: str) -> Callable:
     """A progress bar, for :func:`convert`."""
     return partial(
         track,

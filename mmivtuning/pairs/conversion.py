@@ -27,6 +27,7 @@ from .layout import (
 )
 from .reading import read_pair
 from .sources import ConversionError, Item, Plan
+from .yolo import read_yolo
 
 # Of the layout that is written and of what is checked on the way.
 VERSION = 1
@@ -57,14 +58,14 @@ def check_counts(name: str, plan: Plan) -> List[str]:
     ]
 
 
-def convert_item(item: Item, root: Path, name: str, link: bool,
+def convert_item(item: Item, root: Path, facts: dict, link: bool,
                  ignore: Sequence[str]) -> dict:
     """Check the files of a pair and put them where they belong.
 
     Args:
         item (Item): The source files.
         root (Path): Folder of the data set.
-        name (str): Key of ``BENCHMARKS``.
+        facts (dict): As an entry of ``BENCHMARKS``.
         link (bool): Link unchanged files instead of copying them.
         ignore (Sequence[str]): Classes whose boxes are left out.
 
@@ -73,9 +74,9 @@ def convert_item(item: Item, root: Path, name: str, link: bool,
         ``boxes``, ``notes``, ``statistics``.
     """
     cv2.setNumThreads(1)
-    classes = BENCHMARKS[name]['classes']
+    classes = facts['classes']
     try:
-        pair = read_pair(str(item.visible), str(item.infrared))
+        pair = _read(item)
         size = pair.shape[:2]
         boxes, notes = [], []
         if item.voc is not None:
@@ -84,11 +85,15 @@ def convert_item(item: Item, root: Path, name: str, link: bool,
         elif item.boxes is not None:
             boxes, notes = place_boxes(item.boxes, size, classes,
                                        item.boxes_from, ignore)
+        elif item.yolo is not None:
+            boxes, notes = place_boxes(
+                read_yolo(item.yolo, classes, size), size, classes,
+                str(item.yolo), ignore)
         if item.labels is not None:
-            _put_labels(item, root, classes, size, link)
+            _put_labels(item, root, facts, size, link)
         if item.mask is not None:
             notes = notes + _put_mask(item, root, size, link)
-        if item.visible == item.infrared:
+        if item.visible == item.infrared or item.border:
             file_name = f'{item.stem}.png'
             planes = (pair[..., :3], pair[..., 3])
             for modality, plane in zip(_MODALITIES, planes):
@@ -111,14 +116,33 @@ def convert_item(item: Item, root: Path, name: str, link: bool,
         statistics=PairStatistics.of_pair(pair[..., :3], pair[..., 3]))
 
 
-def _put_labels(item: Item, root: Path, classes: Sequence[str],
+def _read(item: Item) -> np.ndarray:
+    """Read a pair and cut its border off.
+
+    Raises:
+        PairError: If the pair is not usable, or nothing but border.
+    """
+    pair = read_pair(str(item.visible), str(item.infrared))
+    if not item.border:
+        return pair
+    cut = item.border
+    inner = pair[cut:-cut, cut:-cut]
+    if not inner.size:
+        raise PairError(
+            f"'{item.visible}' is {pair.shape[0]} x {pair.shape[1]} (height x "
+            f'width), expected more than a border of {cut} pixels')
+    return inner
+
+
+def _put_labels(item: Item, root: Path, facts: dict,
                 size: Tuple[int, int], link: bool) -> None:
     """Check and place an image of class ids.
 
     Raises:
         PairError: If it is not usable or not of the size of the pair.
     """
-    ids, as_is = read_label_ids(item.labels, classes)
+    ids, as_is = read_label_ids(item.labels, facts['classes'],
+                                facts.get('ignored_ids', ()))
     if ids.shape != size:
         raise PairError(
             f"'{item.labels}' is {ids.shape[0]} x {ids.shape[1]} (height x "
@@ -172,11 +196,12 @@ def convert(name: str,
             force: bool = False,
             ignore: Sequence[str] = (),
             jobs: int = 1,
-            progress: Optional[Callable] = None) -> List[str]:
+            progress: Optional[Callable] = None,
+            facts: Optional[dict] = None) -> List[str]:
     """Write a planned data set.
 
     Args:
-        name (str): Key of ``BENCHMARKS``.
+        name (str): Key of ``BENCHMARKS``, or any name with ``facts``.
         plan (Plan): What to write.
         out (Path): The folder to make.
         recipe (dict): What the result depends on; kept in ``meta.json``.
@@ -186,6 +211,9 @@ def convert(name: str,
         jobs (int): Number of processes. Default: 1.
         progress (Callable, optional): Wraps the iterable of finished pairs,
             and takes ``total``.
+        facts (dict, optional): As an entry of ``BENCHMARKS``; ``ignored_ids``
+            are label ids allowed beside the classes. Default: None, those of
+            the benchmark.
 
     Returns:
         List[str]: Notes on boxes that were clipped or left out, and on empty
@@ -195,7 +223,7 @@ def convert(name: str,
         ConversionError: If a file is bad; all of them are named.
         FileExistsError: If ``out`` exists and not ``force``.
     """
-    facts = BENCHMARKS[name]
+    facts = facts or BENCHMARKS[name]
     splits = list(dict.fromkeys(item.split for item in plan.items))
     folders = [*_MODALITIES]
     truth = dict(segmentation='labels', saliency='masks')
@@ -206,7 +234,7 @@ def convert(name: str,
             for folder in folders:
                 (root / folder / split).mkdir(parents=True)
         task = partial(
-            convert_item, root=root, name=name, link=link, ignore=ignore)
+            convert_item, root=root, facts=facts, link=link, ignore=ignore)
         records = _run(task, plan.items, jobs, progress)
         problems = [r['problem'] for r in records if r['problem']]
         if problems:

@@ -227,7 +227,8 @@ def _short(value: float) -> float:
     return int(value) if float(value).is_integer() else round(value, 3)
 
 
-def read_label_ids(path: Path, classes: Sequence[str]
+def read_label_ids(path: Path, classes: Sequence[str],
+                   ignored: Collection[int] = ()
                    ) -> Tuple[np.ndarray, bool]:
     """Read an image of class ids.
 
@@ -235,6 +236,7 @@ def read_label_ids(path: Path, classes: Sequence[str]
         path (Path): Grey or palette PNG, or three equal channels. Of a
             palette the indices count, not the colours.
         classes (Sequence[str]): The ids are 0 to ``len(classes) - 1``.
+        ignored (Collection[int]): Ids that are allowed too. Default: ().
 
     Returns:
         Tuple[np.ndarray, bool]: Ids, shape (H, W), uint8; whether the file is
@@ -246,7 +248,9 @@ def read_label_ids(path: Path, classes: Sequence[str]
             an id out of range.
     """
     ids, as_is = decode_label_ids(read_bytes(str(path)), str(path))
-    bad = sorted(set(np.unique(ids).tolist()) - set(range(len(classes))))
+    bad = sorted(
+        set(np.unique(ids).tolist()) - set(range(len(classes))) -
+        set(ignored))
     if bad:
         raise PairError(f"'{path}' has the label id(s) "
                         f"{', '.join(map(str, bad))}; expected 0 to "

@@ -43,6 +43,9 @@ class Item(NamedTuple):
         boxes (ImageBoxes, optional): Boxes that are read already.
         boxes_from (str): Where they were read from, for messages.
         mask (Path, optional): Image of what is salient, 0 to 255.
+        yolo (Path, optional): Boxes as YOLO text.
+        border (int): Pixels to cut off at each side of both images; boxes
+            refer to what is left. Default: 0.
     """
 
     split: str
@@ -54,6 +57,8 @@ class Item(NamedTuple):
     boxes: Optional[ImageBoxes] = None
     boxes_from: str = ''
     mask: Optional[Path] = None
+    yolo: Optional[Path] = None
+    border: int = 0
 
 
 class Plan(NamedTuple):
