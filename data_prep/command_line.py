@@ -6,7 +6,7 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, Optional, Sequence
+from typing import Callable, Dict, Optional, Sequence, Tuple
 
 from rich.console import Console
 from rich.progress import track
@@ -16,6 +16,7 @@ from mmivtuning.pairs.benchmarks import BENCHMARKS
 from mmivtuning.pairs.checking import check_tree
 from mmivtuning.pairs.conversion import VERSION, check_counts, convert
 from mmivtuning.pairs.layout import refuse_existing
+from mmivtuning.pairs.own_configs import palette_of
 from mmivtuning.pairs.pair_check import PairOptions
 from mmivtuning.pairs.reporting import summary_line
 from mmivtuning.pairs.sources import ConversionError, Plan, opened
@@ -34,7 +35,7 @@ def parser_of(name: str, layout: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=f"Convert {facts['source']} to the layout of mmivtuning.",
         epilog=f'Expected in SOURCE: {layout} '
-        f"Classes: {', '.join(facts['classes'])}.")
+        f"Classes: {', '.join(facts['classes']) or 'those of the archive'}.")
     parser.add_argument(
         'source', type=Path, help='folder, zip or tar file as distributed')
     parser.add_argument('out', type=Path, help='folder to make')
@@ -66,6 +67,78 @@ def parser_of(name: str, layout: str) -> argparse.ArgumentParser:
             metavar='NAME',
             help='leave out the boxes of a class; may be repeated')
     return parser
+
+
+def add_class_list(parser: argparse.ArgumentParser) -> None:
+    """Options for a set whose class ids no file of it is known to state."""
+    parser.add_argument(
+        '--class-list',
+        type=Path,
+        metavar='FILE',
+        help='text file of the classes, one a line in the order of the ids, '
+        'or as "id name"; default: classes.txt in SOURCE')
+    parser.add_argument(
+        '--assume-classes',
+        action='store_true',
+        help='take the order that is in use in public code')
+
+
+def class_ids(name: str, root: Path, args: argparse.Namespace,
+              known: Dict[int, str]) -> Dict[int, str]:
+    """Find which class each id is.
+
+    Args:
+        name (str): Key of ``BENCHMARKS``.
+        root (Path): Folder of the source.
+        args (argparse.Namespace): With the options of
+            :func:`add_class_list`.
+        known (Dict[int, str]): The order of public code, empty if none is
+            known.
+
+    Raises:
+        ConversionError: If nothing states the ids, or a list is damaged.
+    """
+    path = args.class_list or root / 'classes.txt'
+    if not path.is_file():
+        if args.class_list is None and args.assume_classes and known:
+            return known
+        order = ', '.join(f'{k} {v}' for k, v in sorted(known.items()))
+        raise ConversionError([
+            f'{path}: no such file. No file of {name} is known to state the '
+            'ids of its classes: give --class-list FILE, made from the '
+            "authors' readme" +
+            (f', or accept the order of public code with --assume-classes: '
+             f'{order}' if known else '')
+        ])
+    found: Dict[int, str] = {}
+    lines = path.read_text(encoding='utf-8').splitlines()
+    for line in filter(None, (line.strip() for line in lines)):
+        number, _, label = line.partition(' ')
+        if not number.isdigit():
+            number, label = str(len(found)), line
+        label = label.strip().replace(' ', '_').lower()
+        if not label or int(number) in found:
+            raise ConversionError([f"{path}: '{line}': expected a class, or "
+                                   'an id and a class, each once'])
+        found[int(number)] = label
+    if not found:
+        raise ConversionError([f'{path}: empty; expected a class a line'])
+    return found
+
+
+def in_order(found: Dict[int, str], name: str) -> Tuple[str, ...]:
+    """Classes of a label map, whose ids must be 0, 1, 2, ...
+
+    Raises:
+        ConversionError: If they are not.
+    """
+    if sorted(found) != list(range(len(found))):
+        raise ConversionError([f'{name}: the class list has the ids '
+                               f'{sorted(found)}, expected 0, 1, 2, ...'])
+    if len(set(found.values())) < len(found):
+        raise ConversionError([f'{name}: the class list has a class twice: '
+                               f'{", ".join(found.values())}'])
+    return tuple(found[number] for number in range(len(found)))
 
 
 def main(name: str,
@@ -142,8 +215,14 @@ def _convert_source(name: str, planner: Planner,
         if args.dry_run:
             print(f'{args.out}: would get {told} pairs')
             return 0
+        facts = dict(BENCHMARKS[name])
+        if plan.classes:
+            facts.update(classes=plan.classes,
+                         palette=palette_of(plan.classes))
+            print(f'classes, by the archive: {", ".join(plan.classes)}; give '
+                  'them to the data set as metainfo=dict(classes=...)')
         notes = convert(name, plan, args.out, recipe, args.link, args.force,
-                        ignore, args.jobs, progress_bar(name))
+                        ignore, args.jobs, progress_bar(name), facts)
     for note in notes:
         print(f'note: {note}', file=sys.stderr)
     print(f'{args.out}: {told} pairs')

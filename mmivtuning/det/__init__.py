@@ -2,14 +2,19 @@
 
 from .data_preprocessor import PairedDetDataPreprocessor
 from .datasets import (
-                       FLIRAlignedDataset,
-                       LLVIPDataset,
-                       M3FDDataset,
-                       PairedCocoMetric,
-                       PairedDetDataset,
+    DroneVehicleDataset,
+    FLIRAlignedDataset,
+    KAISTDataset,
+    LLVIPDataset,
+    LogAverageMissRate,
+    M3FDDataset,
+    PairedCocoMetric,
+    PairedDetDataset,
+    VEDAIDataset,
 )
 
 __all__ = [
-    'FLIRAlignedDataset', 'LLVIPDataset', 'M3FDDataset', 'PairedCocoMetric',
-    'PairedDetDataPreprocessor', 'PairedDetDataset'
+    'DroneVehicleDataset', 'FLIRAlignedDataset', 'KAISTDataset',
+    'LLVIPDataset', 'LogAverageMissRate', 'M3FDDataset', 'PairedCocoMetric',
+    'PairedDetDataPreprocessor', 'PairedDetDataset', 'VEDAIDataset'
 ]

@@ -26,6 +26,8 @@ _SALIENCY_PALETTE = ((40, 40, 40), (220, 20, 60))
 #     category id that our converters write.
 #   palette (Tuple[Tuple[int, int, int]]): R, G, B of each class, 0-255.
 #   splits (Dict[str, int]): Published number of pairs of each split.
+#   total, images (int): Published number of all pairs, in all splits or in
+#     the archive, where that of the splits is not known.
 #   subsets (Dict[str, int]): Published number of pairs of lists that are part
 #     of a split (``splits/<name>.txt`` without folders of their own).
 #   size (Tuple[int, int]): Published (height, width), or () where it varies.
@@ -120,6 +122,88 @@ BENCHMARKS: Dict[str, dict] = {
         subsets=dict(),
         size=(),
         source='VT821 (Wang et al., IGTA 2018)',
+        licence='See the terms on the page of the authors.'),
+    'pst900':
+    dict(
+        task='segmentation',
+        classes=('background', 'fire_extinguisher', 'backpack', 'hand_drill',
+                 'survivor'),
+        palette=((0, 0, 0), (220, 20, 60), (0, 0, 230), (250, 170, 30),
+                 (119, 200, 32)),
+        splits=dict(train=597, test=288),
+        subsets=dict(),
+        size=(720, 1280),
+        source='PST900 (Shivakumar et al., ICRA 2020), '
+        'https://github.com/ShreyasSkandanS/pst900_thermal_rgb',
+        licence='See the terms on the page of the authors.'),
+    # The order is that of public code, not of a file in the archive.
+    'fmb':
+    dict(
+        task='segmentation',
+        classes=('background', 'road', 'sidewalk', 'building', 'traffic_lamp',
+                 'traffic_sign', 'vegetation', 'sky', 'person', 'car',
+                 'truck', 'bus', 'motorcycle', 'bicycle', 'pole'),
+        palette=((0, 0, 0), (128, 64, 128), (244, 35, 232), (70, 70, 70),
+                 (250, 170, 30), (220, 220, 0), (107, 142, 35),
+                 (70, 130, 180), (220, 20, 60), (0, 0, 142), (0, 0, 70),
+                 (0, 60, 100), (0, 0, 230), (119, 11, 32), (153, 153, 153)),
+        splits=dict(train=1220, test=280),
+        subsets=dict(),
+        size=(600, 800),
+        source='FMB (Liu et al., SegMiF, ICCV 2023), '
+        'https://github.com/JinyuanLiu-CV/SegMiF',
+        licence='See the terms on the page of the authors.'),
+    # Classes and split sizes come from the archive.
+    'semantic_rt':
+    dict(
+        task='segmentation',
+        classes=(),
+        palette=(),
+        splits=dict(),
+        subsets=dict(),
+        total=11371,
+        size=(),
+        source='SemanticRT (Ji et al., ACM MM 2023), '
+        'https://github.com/jiwei0921/SemanticRT',
+        licence='See the terms on the page of the authors.'),
+    'kaist':
+    dict(
+        task='detection',
+        classes=('person', ),
+        palette=((220, 20, 60), ),
+        splits=dict(train=7601, test=2252),
+        subsets=dict(test_day=1455, test_night=797),
+        size=(512, 640),
+        source='KAIST Multispectral Pedestrian (Hwang et al., CVPR 2015), '
+        'https://github.com/SoonminHwang/rgbt-ped-detection',
+        licence='See the terms on the page of the authors.'),
+    'drone_vehicle':
+    dict(
+        task='detection',
+        classes=('car', 'truck', 'bus', 'van', 'freight_car'),
+        palette=((0, 0, 142), (0, 0, 70), (0, 60, 100), (250, 170, 30),
+                 (119, 200, 32)),
+        splits=dict(train=17990, val=1469, test=8980),
+        subsets=dict(),
+        size=(512, 640),
+        source='DroneVehicle (Sun et al., IEEE TCSVT 2022), '
+        'https://github.com/VisDrone/DroneVehicle',
+        licence='See the terms on the page of the authors.'),
+    # Ids of the classes come from a list of the user.
+    'vedai':
+    dict(
+        task='detection',
+        classes=('car', 'truck', 'pickup', 'tractor', 'camping_car', 'boat',
+                 'other', 'van', 'plane'),
+        palette=((0, 0, 142), (0, 0, 70), (250, 170, 30), (119, 200, 32),
+                 (220, 20, 60), (0, 60, 100), (153, 153, 153), (0, 0, 230),
+                 (70, 130, 180)),
+        splits=dict(),
+        subsets=dict(),
+        images=1246,
+        size=(),
+        source='VEDAI (Razakarivony and Jurie, JVCIR 2016), '
+        'https://downloads.greyc.fr/vedai/',
         licence='See the terms on the page of the authors.'),
     # Written by data_prep/make_scenes.py.
     'scenes':

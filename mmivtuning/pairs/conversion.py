@@ -51,6 +51,9 @@ def check_counts(name: str, plan: Plan) -> List[str]:
         found[item.split] = found.get(item.split, 0) + 1
     found.update({n: len(stems) for n, stems in plan.subsets.items()})
     published = dict(facts['splits'], **facts['subsets'])
+    if 'total' in facts:
+        found['all splits'] = len(plan.items)
+        published['all splits'] = facts['total']
     return [
         f'{split}: found {found.get(split, 0)} pairs, published are {count} '
         '(--allow-subset accepts it)' for split, count in published.items()

@@ -39,12 +39,15 @@ class Box(NamedTuple):
     Attributes:
         name (str): Name of the class.
         bbox (Tuple[float, float, float, float]): Left, top, width, height.
-        crowd (bool): Whether COCO marks it as a crowd. Default: False.
+        crowd (bool): Whether COCO marks it as a crowd, or it is to be ignored
+            otherwise. Default: False.
+        occlusion (int, optional): 0 none, 1 partial, 2 heavy. Default: None.
     """
 
     name: str
     bbox: Tuple[float, float, float, float]
     crowd: bool = False
+    occlusion: Optional[int] = None
 
 
 class ImageBoxes(NamedTuple):
@@ -219,6 +222,8 @@ def place_boxes(found: ImageBoxes, size: Tuple[int, int],
                 bbox=bbox,
                 area=_short(bbox[2] * bbox[3]),
                 iscrowd=int(box.crowd)))
+        if box.occlusion is not None:
+            annotations[-1]['occlusion'] = box.occlusion
     return annotations, notes
 
 

@@ -68,11 +68,14 @@ class Plan(NamedTuple):
         items (List[Item]): All pairs.
         subsets (Dict[str, List[str]]): Stems of lists within a split.
         problems (List[str]): What is wrong, such as missing partners.
+        classes (Tuple[str, ...]): As the archive has them, where the facts of
+            the benchmark leave them open. Default: ().
     """
 
     items: List[Item]
     subsets: Dict[str, List[str]]
     problems: List[str]
+    classes: Tuple[str, ...] = ()
 
 
 def index_folder(folder: Path, suffix: str = '') -> Dict[str, Path]:

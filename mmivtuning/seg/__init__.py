@@ -2,11 +2,13 @@
 
 from .data_preprocessor import PairedSegDataPreprocessor
 from .datasets import (
+                       FMBDataset,
                        LoadSaliencyMask,
                        LoadSegLabels,
                        MFNetDataset,
                        MSRSDataset,
                        PairedSegDataset,
+                       PST900Dataset,
                        SaliencyBenchmarks,
                        VTSaliencyDataset,
 )
@@ -16,8 +18,8 @@ from .metrics import SaliencyMetric
 from .saliency_tta_model import SaliencyTTAModel
 
 __all__ = [
-    'LoadSaliencyMask', 'LoadSegLabels', 'MFNetDataset', 'MSRSDataset',
-    'PairedSegDataPreprocessor', 'PairedSegDataset', 'ProgressiveHead',
-    'SaliencyBenchmarks', 'SaliencyLoss', 'SaliencyMetric',
-    'SaliencyTTAModel', 'VTSaliencyDataset'
+    'FMBDataset', 'LoadSaliencyMask', 'LoadSegLabels', 'MFNetDataset',
+    'MSRSDataset', 'PST900Dataset', 'PairedSegDataPreprocessor',
+    'PairedSegDataset', 'ProgressiveHead', 'SaliencyBenchmarks',
+    'SaliencyLoss', 'SaliencyMetric', 'SaliencyTTAModel', 'VTSaliencyDataset'
 ]
