@@ -21,17 +21,19 @@ class IVEVA02EncoderLayer(PromptedLayer, EVA02EndcoderLayer):
 
         Args:
             x (Tensor): Tokens, shape (B, E + h * w, C).
-            prompt (Tensor): The prompt, shape (B, h * w, C).
+            prompt (Tensor): The prompt, shape (B, h * w, C), or tokens of
+                a layer, shape (B, E + h * w, C).
             hw (tuple[int, int]): The grid (h, w).
 
         Returns:
             Tensor: Tokens, shape (B, E + h * w, C).
         """
         # EVA02EndcoderLayer.forward; the two prompt calls are new.
+        extra = x.shape[1] - hw[0] * hw[1]
         x = x + self.drop_path(self.attn(self.norm1(x), hw))
-        x = self.inject(self.prompt_beta_attn, x, prompt, hw)
+        x = self.prompt_beta_attn(x, prompt, hw, extra)
         x = x + self.drop_path(self.mlp(self.norm2(x)))
-        return self.inject(self.prompt_beta_ffn, x, prompt, hw)
+        return self.prompt_beta_ffn(x, prompt, hw, extra)
 
 
 @MODELS.register_module()

@@ -30,9 +30,9 @@ class IVSwinBlock(PromptedLayer, SwinBlock):
         """
         # SwinBlock.forward; the two prompt calls are new.
         x = x + self.attn(self.norm1(x), hw_shape)
-        x = self.inject(self.prompt_beta_attn, x, prompt, hw_shape)
+        x = self.prompt_beta_attn(x, prompt, hw_shape)
         x = self.ffn(self.norm2(x), identity=x)
-        return self.inject(self.prompt_beta_ffn, x, prompt, hw_shape)
+        return self.prompt_beta_ffn(x, prompt, hw_shape)
 
 
 @MODELS.register_module()

@@ -5,38 +5,21 @@ stock one, sees visible tokens; infrared is embedded once and enters as a
 prompt (``tuning='iv'``) or by averaging (every other tuning).
 """
 
-from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 import torch
-import torch.utils.checkpoint as cp
 from mmcv.cnn.bricks.drop import DropPath
 from mmengine.model.weight_init import PretrainedInit, update_init_info
-from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from torch import Tensor, nn
 
 from ..freezing import declared_parameters, freeze_except
 from ..modules.modal_prompt import PROMPT_INITS
+from ..modules.recompute import recomputed
 from .loading import load_pretrained
 from .tuning import TUNINGS
 
 INFRARED_INITS = ('copy', 'random')
-
-
-@contextmanager
-def running_statistics_kept(module: nn.Module) -> Iterator[None]:
-    """Let BatchNorm layers update copies of their running statistics."""
-    kept = [(norm, name, buffer) for norm in module.modules()
-            if isinstance(norm, _BatchNorm)
-            for name, buffer in norm.named_buffers(recurse=False)]
-    for norm, name, buffer in kept:
-        setattr(norm, name, buffer.clone())
-    try:
-        yield
-    finally:
-        for norm, name, buffer in kept:
-            setattr(norm, name, buffer)
 
 
 class PromptedLayer:
@@ -61,26 +44,6 @@ class PromptedLayer:
             self.add_module(name, child)
         self.prompt_beta_attn = build_prompt()
         self.prompt_beta_ffn = build_prompt()
-
-    @staticmethod
-    def inject(prompt_beta: nn.Module, tokens: Tensor, prompt: Tensor,
-               hw: Tuple[int, int]) -> Tensor:
-        """Apply an MP-beta to patch tokens; a class token bypasses it.
-
-        Args:
-            prompt_beta (nn.Module): The block.
-            tokens (Tensor): Tokens, shape (B, E + h * w, C), E >= 0.
-            prompt (Tensor): The prompt, shape (B, h * w, C).
-            hw (tuple[int, int]): The grid (h, w).
-
-        Returns:
-            Tensor: Tokens, shape (B, E + h * w, C).
-        """
-        extra = tokens.shape[1] - hw[0] * hw[1]
-        if extra == 0:
-            return prompt_beta(tokens, prompt, hw)
-        patches = prompt_beta(tokens[:, extra:], prompt, hw)
-        return torch.cat((tokens[:, :extra], patches), dim=1)
 
 
 class IVTuningBackbone:
@@ -261,14 +224,9 @@ class IVTuningBackbone:
 
     def run_layer(self, layer: nn.Module, *args: Any) -> Tensor:
         """Run a layer, with activation checkpointing if that is on."""
-        if not (self.with_cp and torch.is_grad_enabled()):
+        if not self.with_cp:
             return layer(*args)
-        return cp.checkpoint(
-            layer,
-            *args,
-            use_reentrant=False,
-            context_fn=lambda:
-            (nullcontext(), running_statistics_kept(layer)))
+        return recomputed(layer, layer, *args)
 
     def train(self, mode: bool = True) -> nn.Module:
         """Set the mode; stochastic depth of frozen layers stays active.

@@ -35,17 +35,19 @@ class IVEncoderLayer(PromptedLayer, TransformerEncoderLayer):
 
         Args:
             x (Tensor): Tokens, shape (B, E + h * w, C).
-            prompt (Tensor): The prompt, shape (B, h * w, C).
+            prompt (Tensor): The prompt, shape (B, h * w, C), or tokens of
+                a layer, shape (B, E + h * w, C).
             hw (tuple[int, int]): The grid (h, w).
 
         Returns:
             Tensor: Tokens, shape (B, E + h * w, C).
         """
         # TransformerEncoderLayer.forward; the two prompt calls are new.
+        extra = x.shape[1] - hw[0] * hw[1]
         x = x + self.attn(self.ln1(x))
-        x = self.inject(self.prompt_beta_attn, x, prompt, hw)
+        x = self.prompt_beta_attn(x, prompt, hw, extra)
         x = self.ffn(self.ln2(x), identity=x)
-        return self.inject(self.prompt_beta_ffn, x, prompt, hw)
+        return self.prompt_beta_ffn(x, prompt, hw, extra)
 
 
 class IVPlainBackbone(IVTuningBackbone):
@@ -164,7 +166,7 @@ class IVPlainBackbone(IVTuningBackbone):
             layer = self.layers[i]
             if isinstance(layer, PromptedLayer):
                 x = self.run_layer(layer, x, prompt, hw)
-                prompt = x[:, self.num_extra_tokens:]
+                prompt = x
             else:
                 x = self.run_layer(layer, x, *self.stock_layer_args(hw))
             if i == self.num_layers - 1 and self.final_norm:

@@ -7,9 +7,12 @@ view of them, (B, h, w, D) -> (B, D, h, w): channels last in memory, no copy.
 
 from typing import List, Tuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .lean import add_branches
+from .recompute import is_compiling, recomputed
 from .scale_shift import ScaleShift
 from .simam import SimAM
 from .split_fuse_enhancer import SplitFuseEnhancer
@@ -27,14 +30,18 @@ def map_to_tokens(feature: Tensor) -> Tensor:
     return feature.permute(0, 2, 3, 1).flatten(1, 2)
 
 
-def _check(name: str, tokens: Tensor, embed_dims: int,
-           hw: Tuple[int, int]) -> None:
-    """Raise if tokens do not have the shape (B, h * w, C)."""
-    expected = (hw[0] * hw[1], embed_dims)
+def _check(name: str,
+           tokens: Tensor,
+           embed_dims: int,
+           hw: Tuple[int, int],
+           extra: int = 0) -> None:
+    """Raise if tokens do not have the shape (B, E + h * w, C)."""
+    expected = (extra + hw[0] * hw[1], embed_dims)
     if tokens.dim() != 3 or tuple(tokens.shape[1:]) != expected:
         raise ValueError(
             f'{name} tokens must have the shape (B, {expected[0]}, '
-            f'{embed_dims}) for hw={tuple(hw)}, found {tuple(tokens.shape)}')
+            f'{embed_dims}) for hw={tuple(hw)} and {extra} extra tokens, '
+            f'found {tuple(tokens.shape)}')
 
 
 class ModalPrompt(nn.Module):
@@ -154,23 +161,46 @@ class ModalPromptBeta(ModalPrompt):
             nn.init.zeros_(self.token_up.weight)
             nn.init.zeros_(self.prompt_up.weight)
 
-    def forward(self, tokens: Tensor, prompt: Tensor,
-                hw: Tuple[int, int]) -> Tensor:
-        """Adapt the tokens and inject the prompt, shape (B, h * w, C).
+    def forward(self,
+                tokens: Tensor,
+                prompt: Tensor,
+                hw: Tuple[int, int],
+                extra: int = 0) -> Tensor:
+        """Adapt the tokens and inject the prompt, shape (B, E + h * w, C).
 
         Args:
-            tokens (Tensor): Patch tokens x, shape (B, h * w, C).
-            prompt (Tensor): The prompt P, shape alike.
+            tokens (Tensor): Tokens x, shape (B, E + h * w, C).
+            prompt (Tensor): The prompt P, shape (B, h * w, C), or tokens
+                of a layer, shape (B, E + h * w, C).
             hw (tuple[int, int]): The grid (h, w).
+            extra (int): Number E of tokens before the patches, a class
+                token for one: the block passes them on as they are and
+                sees none of them. Defaults to 0.
         """
-        _check('patch', tokens, self.embed_dims, hw)
-        _check('prompt', prompt, self.embed_dims, hw)
-        hidden = tokens_to_map(self.token_down(self.token_norm(tokens)), hw)
-        hidden = F.gelu(map_to_tokens(self.enhance(hidden)))
-        hidden = self.token_up(self.dropout(hidden))
-        prompt = tokens_to_map(self.prompt_down(self.prompt_norm(prompt)), hw)
-        prompt = F.gelu(map_to_tokens(self.attention(prompt)))
-        prompt = self.prompt_scale(self.prompt_up(prompt))
-        # flat: torch 2.1 on CPU gets GELU wrong if its gradient is permuted
-        prompt = F.gelu(prompt.flatten()).view_as(tokens)
-        return tokens + hidden + prompt
+        _check('patch', tokens, self.embed_dims, hw, extra)
+        if prompt.shape[1] == hw[0] * hw[1]:
+            _check('prompt', prompt, self.embed_dims, hw)
+        else:
+            _check('prompt', prompt, self.embed_dims, hw, extra)
+        # Whole tensors are projected, and cut where they are narrow.
+        narrow = (self.token_norm.project(tokens, self.token_down)[:, extra:],
+                  self.prompt_norm.project(prompt, self.prompt_down)
+                  [:, prompt.shape[1] - hw[0] * hw[1]:])
+        if is_compiling():
+            hidden, narrow = self._mix(*narrow, hw)
+        else:
+            hidden, narrow = recomputed(
+                self, self._mix, *narrow, hw, preserve_rng_state=False)
+        scale, up = self.prompt_scale, self.prompt_up
+        return add_branches(tokens, hidden, self.token_up.weight,
+                            self.token_up.bias, narrow,
+                            scale.gamma[:, None] * up.weight,
+                            torch.addcmul(scale.beta, scale.gamma, up.bias),
+                            self.dropout.p if self.training else 0.)
+
+    def _mix(self, hidden: Tensor, prompt: Tensor,
+             hw: Tuple[int, int]) -> Tuple[Tensor, Tensor]:
+        """Do what looks at the grid, in both branches."""
+        hidden = self.enhance(tokens_to_map(hidden, hw))
+        prompt = self.attention(tokens_to_map(prompt, hw))
+        return map_to_tokens(hidden), F.gelu(map_to_tokens(prompt))

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .lean import norm_linear
+
 
 class ScaleShift(nn.Module):
     r"""Scale and shift tokens: :math:`\gamma \odot LN(x) + \beta`.
@@ -31,3 +33,20 @@ class ScaleShift(nn.Module):
             x, self.norm.normalized_shape, self.gamma * self.norm.weight,
             torch.addcmul(self.beta, self.gamma, self.norm.bias),
             self.norm.eps)
+
+    def project(self, x: Tensor, linear: nn.Linear) -> Tensor:
+        """Apply a linear layer to scaled and shifted tokens, in one step.
+
+        Args:
+            x (Tensor): Tokens, shape (..., C).
+            linear (nn.Linear): A layer of C inputs.
+
+        Returns:
+            Tensor: Shape (..., D).
+        """
+        if self.norm is None:
+            return linear(self(x))
+        scale = self.gamma * self.norm.weight
+        shift = torch.addcmul(self.beta, self.gamma, self.norm.bias)
+        return norm_linear(x, scale, shift, linear.weight, linear.bias,
+                           self.norm.eps)

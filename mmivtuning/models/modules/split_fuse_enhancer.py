@@ -1,7 +1,15 @@
 """SFE, the Split-Fuse Enhancer of IV-tuning (Fig. 5 of the paper)."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def _pointwise(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """Apply a 1x1 convolution as a product, which is faster on CPU."""
+    cells = F.linear(
+        x.permute(0, 2, 3, 1), conv.weight.flatten(1), conv.bias)
+    return cells.permute(0, 3, 1, 2)
 
 
 class SplitFuseEnhancer(nn.Module):
@@ -36,6 +44,9 @@ class SplitFuseEnhancer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Enhance a map of shape (B, D, h, w), in its memory format."""
-        local = self.depthwise(x[:, :self.split])
+        # torch's backward pass on CPU is slow with channels last
+        local = self.depthwise(x[:, :self.split].contiguous(
+            memory_format=torch.contiguous_format))
         x = x + torch.cat((local, x[:, self.split:]), dim=1)
-        return x + self.conv2(self.norm(self.conv1(x)).relu())
+        return x + _pointwise(
+            self.norm(_pointwise(x, self.conv1)).relu(), self.conv2)

@@ -7,8 +7,9 @@ import torch
 from mmengine.utils import digit_version
 from torch import nn
 
-from mmivtuning.models import declared_parameters
+from mmivtuning.models import IVVisionTransformer, declared_parameters
 from mmivtuning.models.modules import ModalPromptAlpha, ModalPromptBeta
+from mmivtuning.models.saved_bytes import saved_bytes
 
 
 def loss_of(backbone, inputs):
@@ -276,3 +277,23 @@ def test_compilation_has_no_graph_break(family):
     torch._dynamo.reset()
     explained = torch._dynamo.explain(backbone)(inputs)
     assert explained.graph_break_count == 0, explained.break_reasons
+
+
+@pytest.mark.parametrize('width', [192, 384])
+def test_tuning_keeps_less_than_full_fine_tuning(width):
+    """Prompts have one hidden width: narrow layers gain less."""
+    saved = {}
+    for tuning in ('iv', 'full'):
+        backbone = IVVisionTransformer(
+            arch=dict(
+                embed_dims=width,
+                num_layers=8,
+                num_heads=width // 32,
+                feedforward_channels=4 * width),
+            img_size=64,
+            layer_scale_init_value=0.1,
+            tuning=tuning)
+        inputs = torch.randn(1, 4, 320, 320)
+        saved[tuning] = saved_bytes(backbone,
+                                    lambda b=backbone, i=inputs: b(i))
+    assert saved['iv'] < (0.8 if width == 384 else 0.9) * saved['full']

@@ -1,0 +1,124 @@
+"""What a prompt block keeps, and that its short cuts change nothing."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mmivtuning.models.modules import ModalPromptBeta, ScaleShift
+from mmivtuning.models.modules.lean import add_branches
+from mmivtuning.models.saved_bytes import saved_bytes
+
+
+@pytest.mark.parametrize('training', [False, True])
+@pytest.mark.parametrize('whole_prompt', [False, True])
+def test_extra_tokens_pass_by(training, whole_prompt):
+    block = ModalPromptBeta(16, drop_rate=0.).double().train(training)
+    tokens, prompt = torch.randn(2, 2, 14, 16).double()
+    ours = block(tokens, prompt if whole_prompt else prompt[:, 2:], (3, 4), 2)
+    theirs = copy.deepcopy(block)(tokens[:, 2:], prompt[:, 2:], (3, 4))
+    assert torch.equal(ours[:, :2], tokens[:, :2])
+    torch.testing.assert_close(ours[:, 2:], theirs)
+
+
+def test_gradients_with_extra_tokens_and_dropout():
+    tokens, prompt = torch.randn(2, 2, 13, 16).double().requires_grad_()
+    block = ModalPromptBeta(16, 8).double()
+    block.token_up.weight.data.normal_()
+    block.prompt_up.weight.data.normal_()
+
+    def run(*values):
+        torch.manual_seed(0)
+        return block(*values, (3, 4), 1)
+
+    assert torch.autograd.gradcheck(run, (tokens, prompt), fast_mode=True)
+    leaves = [block.token_norm.gamma, block.token_down.bias,
+              block.prompt_down.weight, block.enhance.depthwise.weight,
+              block.token_up.weight, block.prompt_scale.gamma]
+    loss = run(tokens, prompt).square().sum()
+    for leaf, grad in zip(leaves, torch.autograd.grad(loss, leaves)):
+        step = torch.randn_like(leaf) * 1e-6
+        ends = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                leaf += sign * step
+                ends.append(run(tokens, prompt).square().sum())
+                leaf -= sign * step
+        torch.testing.assert_close(
+            (grad * step).sum() * 2, ends[0] - ends[1], rtol=1e-5, atol=1e-9)
+
+
+def test_dropout_keeps_the_expectation_and_is_off_in_evaluation():
+    x = torch.zeros(1, 2000, 4)
+    hidden = torch.full((1, 2000, 8), 2.)
+    zero = torch.zeros(1, 2000, 8)
+    weight, bias = torch.eye(4, 8), torch.zeros(4)
+
+    def run(rate):
+        return add_branches(x, hidden, weight, bias, zero, weight, bias, rate)
+
+    value = F.gelu(torch.tensor(2.))
+    assert torch.allclose(run(0.), value)
+    dropped = run(0.25)
+    assert (dropped == 0).float().mean().item() == pytest.approx(
+        0.25, abs=0.03)
+    assert torch.allclose(dropped[dropped != 0], value / 0.75)
+
+
+def test_a_large_mean_costs_no_accuracy():
+    """In float32 the gradient is that of the norm written out."""
+    module = ScaleShift(32)
+    linear = nn.Linear(32, 8)
+    x = (torch.randn(2, 5, 32) + 30).requires_grad_()
+    weight = torch.randn(2, 5, 8)
+    wanted = [x, *module.parameters(), *linear.parameters()]
+    ours = torch.autograd.grad((module.project(x, linear) * weight).sum(),
+                               wanted)
+    theirs = torch.autograd.grad((linear(module(x)) * weight).sum(), wanted)
+    for mine, expected in zip(ours, theirs):
+        torch.testing.assert_close(mine, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, None])
+def test_autocast_decides_the_type_of_products(dtype):
+    block = ModalPromptBeta(32, drop_rate=0.)
+    tokens, prompt = torch.randn(2, 1, 12, 32)
+    expected = copy.deepcopy(block)(tokens, prompt, (3, 4))
+    with torch.autocast('cpu', dtype or torch.bfloat16, dtype is not None):
+        hidden = block.token_norm.project(tokens, block.token_down)
+        out = block(tokens, prompt, (3, 4))
+    assert hidden.dtype is (dtype or torch.float32)
+    assert out.dtype is torch.float32
+    tolerance = 0.02 if dtype else 1e-6
+    torch.testing.assert_close(out, expected, rtol=tolerance, atol=tolerance)
+    out.square().sum().backward()
+    assert all(p.grad.dtype is torch.float32 for p in block.parameters())
+
+
+def test_what_a_block_keeps():
+    """Tokens and prompt, and less than half of that for all the rest."""
+    block = ModalPromptBeta(384)
+    tokens = torch.randn(2, 401, 384, requires_grad=True)
+    prompt = torch.randn(2, 401, 384)
+    kept = saved_bytes(block, lambda: block(tokens, prompt, (20, 20), 1))
+    assert kept / tokens.nbytes < 2.6
+
+
+def test_statistics_are_updated_once_whatever_is_called():
+    block = ModalPromptBeta(16)
+    tokens, prompt = torch.randn(2, 2, 12, 16).requires_grad_()
+    norm = block.enhance.norm
+    out = block(tokens, prompt, (3, 4))
+    after = norm.running_mean.clone()
+    out.sum().backward(retain_graph=True)
+    out.sum().backward()
+    assert torch.equal(norm.running_mean, after)
+    assert norm.num_batches_tracked == 1
+    # twice in one forward pass, as a shared block or two views would
+    out = block(block(tokens, prompt, (3, 4)), prompt, (3, 4))
+    out.sum().backward()
+    assert norm.num_batches_tracked == 3
+    block.eval()(tokens, prompt, (3, 4)).sum().backward()
+    assert norm.num_batches_tracked == 3
