@@ -13,12 +13,17 @@ from mmengine.registry import DefaultScope
 import mmivtuning  # noqa: F401
 from mmivtuning import registry
 from mmivtuning.engine.data_root import set_data_root
+from mmivtuning.pairs.benchmarks import benchmark_metainfo
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(
     path for path in (ROOT / 'configs').rglob('*.py')
     if '_base_' not in path.parts)
 BASES = sorted((ROOT / 'configs' / '_base_').rglob('*.py'))
+SCENES = [
+    path for path in CONFIGS
+    if path.parent.name == 'scenes' and 'salient_object' not in path.parts
+]
 METAFILES = sorted((ROOT / 'configs').rglob('metafile.yml'))
 # Trainable parameters of the backbone with tuning='iv'.
 PUBLISHED = {
@@ -194,6 +199,31 @@ def test_data_root_is_refused_where_there_is_none():
                 data_root='data/here',
                 test_dataloader=dict(dataset=dict(data_root='data/other')))),
             '/elsewhere')
+
+
+@pytest.mark.parametrize(('given', 'found'), [(2024, '2024'), ('/', '/')])
+def test_data_root_of_odd_names(given, found):
+    cfg = Config(
+        dict(
+            data_root='data/here',
+            test_dataloader=dict(dataset=dict(data_root='data/here'))))
+    set_data_root(cfg, given)
+    assert cfg.test_dataloader.dataset.data_root == found
+
+
+def test_an_empty_data_root_is_refused():
+    with pytest.raises(ValueError, match='data_root is empty'):
+        set_data_root(config(CONFIGS[0]), '')
+
+
+@pytest.mark.parametrize('path', SCENES, ids=names(SCENES))
+def test_scenes_have_the_classes_that_are_written(path):
+    dataset = parsed(path).train_dataloader.dataset
+    things_only = 'detection' in path.parts
+    expected = benchmark_metainfo('scenes', things_only=things_only)
+    assert tuple(dataset.metainfo.classes) == expected['classes']
+    assert [list(c) for c in dataset.metainfo.palette] == expected['palette']
+    assert parsed(path).num_classes == len(expected['classes'])
 
 
 def test_data_root_moves_metrics_and_wrapped_data_sets():

@@ -21,8 +21,14 @@ def set_data_root(cfg: Config, data_root: str) -> None:
         data_root (str): The new folder.
 
     Raises:
-        ValueError: If the config has no ``data_root``, or nothing in it.
+        ValueError: If the config has no ``data_root``, or nothing in it, or
+            the new one is empty.
     """
+    # `--cfg-options` turns names like 2024 into numbers.
+    data_root = str(data_root)
+    if not data_root:
+        raise ValueError("data_root is empty: give '.' for the folder that "
+                         'the command runs in')
     old = cfg.get('data_root')
     if not isinstance(old, str) or not old:
         raise ValueError(

@@ -1,8 +1,14 @@
 import numpy as np
 import pytest
 
-from mmivtuning.engine.pictures import (draw_boxes, draw_map, overlay_labels,
-                                        side_by_side, split_pair, stack_rows)
+from mmivtuning.engine.pictures import (
+    draw_boxes,
+    draw_map,
+    overlay_labels,
+    side_by_side,
+    split_pair,
+    stack_rows,
+)
 
 PALETTE = [(0, 0, 0), (200, 0, 0), (0, 100, 0)]
 

@@ -140,5 +140,6 @@ def test_an_installed_mmcv_of_another_version_is_replaced(
 @pytest.mark.parametrize('stack', ['openmmlab', 'onedl'])
 def test_pins_are_those_of_the_extras(setup_environment, stack):
     text = (ROOT / 'setup.py').read_text()
-    for name in ('torch', 'torchvision', setup_environment.STACKS[stack]['mmcv']):
+    mmcv = setup_environment.STACKS[stack]['mmcv']
+    for name in ('torch', 'torchvision', mmcv):
         assert f"'{setup_environment.pinned(stack, name)}'" in text

@@ -1,4 +1,4 @@
-# A EVA-02 that trains in seconds on a CPU; random weights, for tests.
+# An EVA-02 that trains in seconds on a CPU; random weights, for tests.
 pretrained_backbone = dict(
     type='mmivtuning.IVViTEVA02',
     tuning='iv',

@@ -1,4 +1,4 @@
-# Swin-B, pretrained on ImageNet-21k at 384 pixels by its authors.
+# Swin-B, pretrained on ImageNet-21k, fine-tuned on ImageNet-1k at 384 pixels.
 # The file is not fetched: see configs/README.md.
 pretrained_backbone = dict(
     type='mmivtuning.IVSwinTransformer',
