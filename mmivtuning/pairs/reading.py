@@ -20,7 +20,7 @@ What becomes of unusual files:
 - EXIF orientation: not applied, an error where the two files differ.
 """
 
-from typing import Optional, Tuple
+from typing import Callable, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -41,7 +41,7 @@ def _opaque(alpha: np.ndarray) -> bool:
         alpha.dtype.kind == 'u') else False
 
 
-def _drop_alpha(planes: np.ndarray, name: str, role: str) -> np.ndarray:
+def drop_alpha(planes: np.ndarray, name: str, role: str) -> np.ndarray:
     """Drop an opaque alpha plane.
 
     Raises:
@@ -75,7 +75,7 @@ def to_visible(planes: np.ndarray, name: str) -> np.ndarray:
     Raises:
         PairError: If the channels or the depth are none of a photograph.
     """
-    planes = _drop_alpha(planes, name, 'visible')
+    planes = drop_alpha(planes, name, 'visible')
     if planes.dtype == np.uint16:
         planes = ((planes.astype(np.uint32) + 128) // 257).astype(np.uint8)
     elif planes.dtype != np.uint8:
@@ -174,7 +174,7 @@ def to_infrared(planes: np.ndarray,
         PairError: If the channels are not 1 or 3 (or 4 with opaque alpha), or
             a value is not finite.
     """
-    plane = to_grey(_drop_alpha(planes, name, 'infrared'))
+    plane = to_grey(drop_alpha(planes, name, 'infrared'))
     if plane.dtype == np.uint8 and infrared_range is None:
         return plane
     return stretch(plane, name, infrared_range)
@@ -242,7 +242,9 @@ def decode_pair(visible_data: bytes,
                 visible_name: str,
                 infrared_data: Optional[bytes] = None,
                 infrared_name: Optional[str] = None,
-                infrared_range: Optional[Range] = None) -> np.ndarray:
+                infrared_range: Optional[Range] = None,
+                convert: Optional[Callable] = None,
+                align: Optional[Callable] = None) -> np.ndarray:
     """Decode a pair of two files, or of one 4-channel file.
 
     Args:
@@ -253,6 +255,12 @@ def decode_pair(visible_data: bytes,
         infrared_name (str, optional): Its name, for messages.
         infrared_range (tuple[float, float], optional): See
             :func:`to_infrared`. Default: None.
+        convert (callable, optional): Takes the infrared planes and a name,
+            in place of :func:`to_infrared`:
+            :meth:`~mmivtuning.pairs.radiometry.Radiometry.convert`.
+        align (callable, optional): Takes the infrared plane and the size of
+            the visible image:
+            :meth:`~mmivtuning.pairs.radiometry.Alignment.apply`.
 
     Returns:
         np.ndarray: uint8 (H, W, 4), B, G, R, infrared.
@@ -275,10 +283,14 @@ def decode_pair(visible_data: bytes,
                 f"'{visible_name}' has the EXIF orientation "
                 f"{orientations[0]}, '{infrared_name}' {orientations[1]} (1 "
                 'is upright): store both upright')
-    return stack_pair(
-        to_visible(visible, visible_name),
-        to_infrared(infrared, infrared_name, infrared_range), visible_name,
-        infrared_name)
+    visible = to_visible(visible, visible_name)
+    if convert is None:
+        infrared = to_infrared(infrared, infrared_name, infrared_range)
+    else:
+        infrared = convert(infrared, infrared_name)
+    if align is not None:
+        infrared = align(infrared, visible.shape[:2])
+    return stack_pair(visible, infrared, visible_name, infrared_name)
 
 
 def read_pair(visible_path: str,

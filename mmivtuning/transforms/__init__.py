@@ -2,5 +2,13 @@
 
 from .loading import LoadPairedImage
 from .modality import OnModality
+from .robust import (
+    RandomInfraredGain,
+    RandomInfraredShift,
+    RandomModalityDrop,
+)
 
-__all__ = ['LoadPairedImage', 'OnModality']
+__all__ = [
+    'LoadPairedImage', 'OnModality', 'RandomInfraredGain',
+    'RandomInfraredShift', 'RandomModalityDrop'
+]

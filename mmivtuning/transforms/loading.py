@@ -1,12 +1,13 @@
 """Loading a pair."""
 
-from typing import Optional, Tuple
+from typing import Optional, Sequence, Tuple
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.fileio import get
 
 from mmivtuning.pairs import PairError, decode_pair
+from mmivtuning.pairs.radiometry import Alignment, Radiometry
 from mmivtuning.registry import TRANSFORMS
 
 
@@ -37,18 +38,36 @@ class LoadPairedImage(BaseTransform):
         to_float32 (bool): Whether ``img`` is float32. Default: False.
         backend_args (dict, optional): File backend, as for
             :func:`mmengine.fileio.get`. Default: None.
+        infrared_scale (tuple[float, float], optional): ``infrared_range`` is
+            in degrees, which are ``value * scale[0] + scale[1]``, for example
+            (0.01, -273.15). Default: None.
+        infrared_percentiles (tuple[float, float], optional): In place of the
+            range: these percentiles of each image, for example (1, 99).
+            Default: None.
+        infrared_clahe (float, optional): Clip limit of adaptive histogram
+            equalisation. Default: None.
+        align (str): What becomes of an infrared file of another size:
+            ``'error'``, ``'resize'``, or ``'homography'``.
+            Default: ``'error'``.
+        homography (sequence, optional): 3 x 3, from pixels of the infrared
+            file to those of the visible one. Default: None.
     """
 
     def __init__(self,
                  infrared_range: Optional[Tuple[float, float]] = None,
                  to_float32: bool = False,
-                 backend_args: Optional[dict] = None) -> None:
-        if infrared_range is not None:
-            infrared_range = tuple(infrared_range)
-            if (len(infrared_range) != 2
-                    or not infrared_range[0] < infrared_range[1]):
-                raise ValueError('infrared_range must be (low, high) with '
-                                 f'low < high, got {infrared_range}')
+                 backend_args: Optional[dict] = None,
+                 infrared_scale: Optional[Tuple[float, float]] = None,
+                 infrared_percentiles: Optional[Tuple[float, float]] = None,
+                 infrared_clahe: Optional[float] = None,
+                 align: str = 'error',
+                 homography: Optional[Sequence] = None) -> None:
+        infrared_range, infrared_scale, infrared_percentiles = (
+            None if values is None else tuple(values) for values in
+            (infrared_range, infrared_scale, infrared_percentiles))
+        self.radiometry = Radiometry(infrared_range, infrared_percentiles,
+                                     infrared_scale, infrared_clahe).checked()
+        self.alignment = Alignment(align, homography).checked()
         self.infrared_range = infrared_range
         self.to_float32 = to_float32
         self.backend_args = backend_args.copy() if backend_args else None
@@ -69,7 +88,8 @@ class LoadPairedImage(BaseTransform):
             infrared_data = self._read(infrared_path)
         image = decode_pair(
             self._read(visible_path), visible_path, infrared_data,
-            infrared_path, self.infrared_range)
+            infrared_path, convert=self.radiometry.convert,
+            align=self.alignment.apply)
 
         size = image.shape[:2]
         annotated = (results.get('height', size[0]),
@@ -92,7 +112,12 @@ class LoadPairedImage(BaseTransform):
             raise FileNotFoundError(f"no such file: '{path}'") from error
 
     def __repr__(self) -> str:
+        more = ''
+        if self.radiometry != Radiometry(self.infrared_range):
+            more += f', {self.radiometry}'
+        if self.alignment != Alignment():
+            more += f', {self.alignment}'
         return (f'{self.__class__.__name__}('
                 f'infrared_range={self.infrared_range}, '
                 f'to_float32={self.to_float32}, '
-                f'backend_args={self.backend_args})')
+                f'backend_args={self.backend_args}{more})')
