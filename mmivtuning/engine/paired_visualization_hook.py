@@ -19,6 +19,9 @@ from .pictures import (
     split_pair,
 )
 
+# Names of the class that is left untinted in pictures.
+BACKGROUNDS = ('background', 'unlabeled', 'unlabelled')
+
 
 @HOOKS.register_module()
 class PairedVisualizationHook(Hook):
@@ -156,7 +159,12 @@ class PairedVisualizationHook(Hook):
                         interpolation=cv2.INTER_NEAREST).astype(np.int64)
                 saliency = _saliency_map(sample)
                 if saliency is None:
-                    panels.append(overlay_labels(visible, labels, palette))
+                    panels.append(
+                        overlay_labels(
+                            visible,
+                            labels,
+                            palette,
+                            background=_background(classes)))
                 else:
                     panels.append(
                         draw_map(labels == 1 if key == 'gt' else saliency))
@@ -181,6 +189,14 @@ def _saliency_map(sample: BaseDataElement) -> Optional[np.ndarray]:
     if 'seg_logits' not in sample or len(sample.seg_logits.data) != 1:
         return None
     return sample.seg_logits.data[0].float().cpu().numpy()
+
+
+def _background(classes: Sequence[str]) -> Optional[int]:
+    """Return the id of the class that means nothing in particular."""
+    for index, name in enumerate(classes):
+        if name.lower() in BACKGROUNDS:
+            return index
+    return None
 
 
 def _default_palette(num_classes: int) -> List[tuple]:

@@ -35,8 +35,9 @@ def overlay_labels(picture: np.ndarray,
                    labels: np.ndarray,
                    palette: Sequence[Colour],
                    ignore_index: int = 255,
-                   opacity: float = 0.6) -> np.ndarray:
-    """Tint every labelled pixel but those of class 0.
+                   opacity: float = 0.6,
+                   background: Optional[int] = 0) -> np.ndarray:
+    """Tint every labelled pixel but those of the background.
 
     Args:
         picture (np.ndarray): uint8 (H, W, 3).
@@ -45,6 +46,7 @@ def overlay_labels(picture: np.ndarray,
         palette (Sequence[tuple]): RGB of each class.
         ignore_index (int): Id that is not drawn.
         opacity (float): Weight of the tint, from 0 to 1.
+        background (int, optional): Id that is left untinted.
 
     Raises:
         ValueError: If the sizes differ.
@@ -53,7 +55,9 @@ def overlay_labels(picture: np.ndarray,
         raise ValueError(f'labels of size {labels.shape} do not fit a '
                          f'picture of size {picture.shape[:2]}')
     colours = np.asarray(palette, dtype=np.float32).reshape(-1, 3)
-    drawn = (labels != ignore_index) & (labels > 0) & (labels < len(palette))
+    drawn = (labels != ignore_index) & (labels >= 0) & (labels < len(palette))
+    if background is not None:
+        drawn &= labels != background
     result = picture.astype(np.float32)
     tint = colours[labels[drawn].astype(np.int64)]
     result[drawn] = (1 - opacity) * result[drawn] + opacity * tint

@@ -71,7 +71,7 @@ def test_label_maps_of_any_size_and_ignored_pixels(make_sample):
         gt_sem_seg=labels_of(truth),
         pred_sem_seg=labels_of(np.ones((HEIGHT, WIDTH), np.int64)))
     picture = PairedVisualizationHook(draw=True).picture(
-        sample, Visualizer(classes=('ground', 'car'), palette=PALETTE))
+        sample, Visualizer(classes=('background', 'car'), palette=PALETTE))
     assert picture.shape == (HEIGHT + CAPTION_HEIGHT, 4 * WIDTH + 3 * GAP, 3)
     drawn = panel(picture, 2)
     assert (drawn[:10] == 100).all()

@@ -28,6 +28,8 @@ def test_overlay_labels_tints_known_foreground_only():
     drawn = overlay_labels(picture, labels, PALETTE, opacity=0.5)
     assert drawn[0, 1].tolist() == [150, 50, 50]
     assert (drawn[0, [0, 2, 3]] == 100).all()
+    road = overlay_labels(picture, labels, PALETTE, 255, 0.5, None)
+    assert road[0, 0].tolist() == [50, 50, 50]
 
 
 def test_overlay_labels_refuses_another_size():

@@ -103,8 +103,8 @@ def test_detection_test_time_augmentation(detection):
     assert 'bbox_mAP' in detection[2]('--tta')
 
 
-def test_only_the_declared_parameters_moved(segmentation, root, scenes):
-    """The checkpoint of a real run: the frozen part is bit-identical."""
+def test_the_optimiser_keeps_state_for_what_trains_only(segmentation, root):
+    """The checkpoint of a real run has moments for the trainable part."""
     from mmengine.config import Config
 
     from mmivtuning.registry import MODELS
