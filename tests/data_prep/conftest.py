@@ -11,6 +11,7 @@ import pytest
 
 DATA_PREP = Path(__file__).resolve().parents[2] / 'data_prep'
 sys.path.insert(0, str(DATA_PREP))
+sys.path.insert(0, str(Path(__file__).parent))
 
 SIZE = (24, 32)
 
@@ -123,8 +124,9 @@ MAKERS: Dict[str, Callable[[Path], None]] = dict(
 @pytest.fixture
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A source in the distributed layout; the parameter names it."""
+    from archives import MAKERS as MORE
     root = tmp_path / 'in' / 'source'
-    MAKERS[request.param](root)
+    dict(MAKERS, **MORE)[request.param](root)
     return root
 
 
