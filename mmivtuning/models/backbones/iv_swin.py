@@ -111,10 +111,10 @@ class IVSwinTransformer(IVTuningBackbone, SwinTransformer):
         # SwinTransformer.forward and SwinBlockSequence.forward; the prompt
         # is new: the tokens that enter a stage.
         if self.use_abs_pos_embed:
-            x = x + resize_pos_embed(self.absolute_pos_embed,
-                                     self.patch_resolution, hw,
-                                     self.interpolate_mode,
-                                     self.num_extra_tokens)
+            x = x + self.position_cache.get(
+                hw, (self.absolute_pos_embed, ), lambda: resize_pos_embed(
+                    self.absolute_pos_embed, self.patch_resolution, hw, self.
+                    interpolate_mode, self.num_extra_tokens))
         x = self.drop_after_pos(x)
         outs = []
         for i in range(self.last_output + 1):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..freezing import declared_parameters, freeze_except
 from ..modules.modal_prompt import PROMPT_INITS
 from ..modules.recompute import recomputed
+from .attention import ResolutionCache, fuse_attention
 from .loading import load_pretrained
 from .tuning import TUNINGS
 
@@ -89,6 +90,8 @@ class IVTuningBackbone:
                  with_cp: bool = False,
                  **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        fuse_attention(self)
+        self.position_cache = ResolutionCache()
         for name, value, known in (
                 ('tuning', tuning, tuple(TUNINGS)),
                 ('prompt_init', prompt_init, PROMPT_INITS),
@@ -238,6 +241,7 @@ class IVTuningBackbone:
             nn.Module: The backbone.
         """
         super().train(mode)
+        self.position_cache.clear()
         return self
 
     def init_weights(self) -> None:

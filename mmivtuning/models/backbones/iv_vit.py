@@ -154,12 +154,13 @@ class IVPlainBackbone(IVTuningBackbone):
         # VisionTransformer.forward; prompt and pyramid are new.
         if self.cls_token is not None:
             x = torch.cat((self.cls_token.expand(len(x), -1, -1), x), dim=1)
-        x = x + resize_pos_embed(
-            self.pos_embed,
-            self.patch_resolution,
-            hw,
-            mode=self.interpolate_mode,
-            num_extra_tokens=self.num_extra_tokens)
+        x = x + self.position_cache.get(
+            hw, (self.pos_embed, ), lambda: resize_pos_embed(
+                self.pos_embed,
+                self.patch_resolution,
+                hw,
+                mode=self.interpolate_mode,
+                num_extra_tokens=self.num_extra_tokens))
         x = self.pre_norm(self.drop_after_pos(x))
         outs: Dict[int, Tensor] = {}
         for i in range(self.last_output + 1):

@@ -1,0 +1,280 @@
+"""Attention of stock backbones without the matrix of all pairs of tokens.
+
+Each class takes over a built stock module: the same parameters under the
+same names, the same result, less time and memory. What depends on nothing
+but the resolution is computed once a resolution.
+"""
+
+from functools import lru_cache
+from typing import Any, Callable, Dict, Hashable, Optional, Sequence, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmpretrain.models.backbones.vit_eva02 import AttentionWithRoPE
+from mmpretrain.models.utils import (
+    RotaryEmbeddingFast,
+    ShiftWindowMSA,
+    WindowMSA,
+)
+from torch import Tensor, nn
+
+from ..modules.recompute import is_compiling
+
+
+class ResolutionCache:
+    """What is computed of frozen tensors, for the last few resolutions.
+
+    Nothing is kept that a gradient goes through, or while torch.compile
+    traces. An entry is valid while its sources are the same tensors with the
+    same contents. Copies and pickles of a cache are empty.
+
+    Args:
+        size (int): Number of entries. Defaults to 8.
+    """
+
+    def __init__(self, size: int = 8) -> None:
+        self.size = size
+        self.entries: Dict[Hashable, Tuple] = {}
+
+    def __deepcopy__(self, _: Any) -> 'ResolutionCache':
+        return ResolutionCache(self.size)
+
+    def __reduce__(self) -> Tuple:
+        return ResolutionCache, (self.size, )
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.entries.clear()
+
+    def get(self, key: Hashable, sources: Sequence[Tensor],
+            compute: Callable[[], Tensor]) -> Tensor:
+        """Return what was computed of some tensors, or compute it.
+
+        Args:
+            key (Hashable): What it depends on besides them.
+            sources (Sequence[Tensor]): The tensors it is computed of.
+            compute (Callable): Computes it.
+
+        Returns:
+            Tensor: The result.
+        """
+        if is_compiling() or any(s.requires_grad or s.is_inference()
+                                 for s in sources):
+            return compute()
+        # entries hold their sources: no other tensor gets such an id
+        key = (key, *map(id, sources))
+        state = [(source.data_ptr(), source._version, source.dtype,
+                  source.device) for source in sources]
+        entry = self.entries.get(key)
+        if entry is None or entry[1] != state:
+            self.entries.pop(key, None)
+            while len(self.entries) >= self.size:
+                del self.entries[next(iter(self.entries))]
+            with torch.inference_mode(False):
+                entry = self.entries[key] = (tuple(sources), state, compute())
+        return entry[2]
+
+
+class TakenOver:
+    """Mixin: a module that takes the place of a built one of a base class."""
+
+    resolutions = 8
+
+    @classmethod
+    def of(cls, module: nn.Module) -> nn.Module:
+        """Take over the attributes, parameters and submodules of a module."""
+        taken = cls.__new__(cls)
+        nn.Module.__init__(taken)
+        taken.__dict__.update(vars(module))
+        taken.cache = ResolutionCache(cls.resolutions)
+        return taken
+
+    def _apply(self, *args: Any, **kwargs: Any) -> nn.Module:
+        self.cache.clear()
+        return super()._apply(*args, **kwargs)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self.cache.clear()
+        super()._load_from_state_dict(*args, **kwargs)
+
+    def train(self, mode: bool = True) -> nn.Module:
+        self.cache.clear()
+        return super().train(mode)
+
+
+def rotary_tables(half_dim: int, theta: float, hw: Tuple[int, int],
+                  extra: int, device: torch.device) -> Tensor:
+    """Compute the rotation of RotaryEmbeddingFast for a grid of tokens.
+
+    Args:
+        half_dim (int): Half of the width d of a head.
+        theta (float): The base of the frequencies.
+        hw (tuple[int, int]): The grid (h, w).
+        extra (int): Number E of tokens before the patches, not rotated.
+        device (torch.device): Where the tables go.
+
+    Returns:
+        Tensor: Factors of the values and of their partners, the sign of the
+        rotation included, shape (2, E + h * w, 1, 1, d).
+    """
+    steps = torch.arange(0, half_dim, 2, device=device).float() / half_dim
+    frequency = 1. / theta**steps
+    angles = []
+    for side, shape in zip(hw, ((hw[0], 1, -1), (1, hw[1], -1))):
+        position = torch.arange(side, device=device) / side * half_dim
+        angle = (position[:, None] * frequency[None, :]).repeat(1, 2)
+        angles.append(angle.reshape(shape).expand(*hw, half_dim))
+    angle = torch.cat(angles, -1).flatten(0, 1)
+    sign = torch.ones(2 * half_dim, device=device)
+    sign[0::2] = -1
+    tables = torch.stack((angle.cos(), angle.sin() * sign))
+    passed = tables.new_zeros(2, extra, 2 * half_dim)
+    passed[0] = 1
+    return torch.cat((passed, tables), 1)[:, :, None, None]
+
+
+class CachedRotaryEmbedding(TakenOver, RotaryEmbeddingFast):
+    """Rotary embedding that all layers share, with a table a resolution."""
+
+    def tables(self, hw: Tuple[int, int], extra: int) -> Tensor:
+        """Get the rotation for a grid, see :func:`rotary_tables`."""
+        return self.cache.get((hw, extra), (self.freqs_cos, ),
+                              lambda: rotary_tables(
+                                  self.half_dim, self.theta, hw, extra, self.
+                                  freqs_cos.device))
+
+
+class FusedRoPEAttention(TakenOver, AttentionWithRoPE):
+    """Attention of EVA-02 through ``scaled_dot_product_attention``."""
+
+    def forward(self, x: Tensor, patch_resolution: Tuple[int, int]) -> Tensor:
+        """Attend among all tokens.
+
+        Args:
+            x (Tensor): Tokens, shape (B, E + h * w, C).
+            patch_resolution (tuple[int, int]): The grid (h, w).
+
+        Returns:
+            Tensor: Shape (B, E + h * w, C).
+        """
+        qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
+        value = qkv[:, :, 2]
+        both = qkv[:, :, :2]
+        if self.rope is not None:
+            extra = x.shape[1] - patch_resolution[0] * patch_resolution[1]
+            direct, swapped = self.rope.tables(tuple(patch_resolution), extra)
+            partner = both.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
+            both = torch.addcmul(both * direct, partner,
+                                 swapped).type_as(value)
+            # else all of qkv would wait for the backward pass
+            value = value.contiguous()
+        query, key = both.unbind(2)
+        x = F.scaled_dot_product_attention(
+            query.transpose(1, 2),
+            key.transpose(1, 2),
+            value.transpose(1, 2),
+            dropout_p=self.attn_drop.p if self.training else 0.,
+            scale=self.scale)
+        return self.proj_drop(self.proj(x.transpose(1, 2).flatten(2)))
+
+
+class FusedWindowMSA(TakenOver, WindowMSA):
+    """Window attention through ``scaled_dot_product_attention``.
+
+    The relative position bias and the shift mask are one additive mask.
+    """
+
+    resolutions = 2  # for a mask is as large as the matrix that is avoided
+
+    def forward(self, x: Tensor, mask: Optional[Tensor] = None) -> Tensor:
+        """Attend in windows.
+
+        Args:
+            x (Tensor): Tokens of windows, shape (B * W, N, C).
+            mask (Tensor, optional): Additive mask of the W windows of an
+                image, shape (W, N, N). Defaults to None.
+
+        Returns:
+            Tensor: Shape (B * W, N, C).
+        """
+        windows = 1 if mask is None else len(mask)
+        length = x.shape[1]
+        # windows that have masks of their own become heads
+        query, key, value = self.qkv(x).view(
+            -1, windows, length, 3, self.num_heads,
+            self.embed_dims // self.num_heads).permute(3, 0, 1, 4, 2,
+                                                       5).flatten(2, 3)
+        table = self.relative_position_bias_table
+        bias = self.cache.get(
+            'bias', (table, ) if mask is None else (table, mask),
+            lambda: self._bias(mask))
+        x = F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=bias.to(query.dtype),
+            dropout_p=self.attn_drop.p if self.training else 0.,
+            scale=self.scale)
+        x = x.unflatten(1, (windows, -1)).transpose(2, 3)
+        return self.proj_drop(self.proj(x.reshape(-1, length,
+                                                  self.embed_dims)))
+
+    def _bias(self, mask: Optional[Tensor]) -> Tensor:
+        """Compute the additive mask, shape (1, W * heads, N, N)."""
+        length = len(self.relative_position_index)
+        bias = self.relative_position_bias_table[
+            self.relative_position_index.flatten()].view(length, length, -1)
+        bias = bias.permute(2, 0, 1)[None]
+        if mask is None:
+            return bias.contiguous()
+        return (bias + mask[:, None]).flatten(0, 1)[None]
+
+
+@lru_cache(maxsize=16)
+def shift_mask(hw: Tuple[int, int], window_size: int, shift_size: int,
+               device: torch.device) -> Optional[Tensor]:
+    """Compute the mask of shifted windows once; see the stock class."""
+    with torch.inference_mode(False):
+        return ShiftWindowMSA.get_attn_mask(hw, window_size, shift_size,
+                                            device)
+
+
+class FusedShiftWindowMSA(TakenOver, ShiftWindowMSA):
+    """Attention in shifted windows, with one mask a resolution."""
+
+    @staticmethod
+    def get_attn_mask(hw_shape: Tuple[int, int],
+                      window_size: int,
+                      shift_size: int,
+                      device: Optional[torch.device] = None
+                      ) -> Optional[Tensor]:
+        """Get the additive mask, shape (W, N, N), None without a shift."""
+        if is_compiling():
+            return ShiftWindowMSA.get_attn_mask(hw_shape, window_size,
+                                                shift_size, device)
+        return shift_mask(
+            tuple(hw_shape), window_size, shift_size, device)
+
+
+def fuse_attention(backbone: nn.Module) -> None:
+    """Replace the attention layers of a backbone that can be faster.
+
+    Args:
+        backbone (nn.Module): A stock backbone, changed in place.
+    """
+    ropes: Dict[int, nn.Module] = {}
+    for parent in list(backbone.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is RotaryEmbeddingFast:
+                rope = ropes.setdefault(
+                    id(child), CachedRotaryEmbedding.of(child))
+                setattr(parent, name, rope)
+            elif type(child) in FUSED:
+                setattr(parent, name, FUSED[type(child)].of(child))
+
+
+FUSED = {
+    AttentionWithRoPE: FusedRoPEAttention,
+    WindowMSA: FusedWindowMSA,
+    ShiftWindowMSA: FusedShiftWindowMSA,
+}
