@@ -85,7 +85,7 @@ def test_mim_tests_and_saves_maps(trained, scenes):
         assert saved.min() == 0
         assert saved.max() == 255
     shown = sorted((folder / 'shown').rglob('*.png'))
-    assert len(shown) == 1
+    assert len(shown) == 4
     # visible | infrared | truth | map
     assert cv2.imread(str(shown[0])).shape[1] > 4 * 140
 
