@@ -7,8 +7,9 @@ from .robust import (
     RandomInfraredShift,
     RandomModalityDrop,
 )
+from .zip_backend import ZipBackend
 
 __all__ = [
     'LoadPairedImage', 'OnModality', 'RandomInfraredGain',
-    'RandomInfraredShift', 'RandomModalityDrop'
+    'RandomInfraredShift', 'RandomModalityDrop', 'ZipBackend'
 ]

@@ -3,7 +3,10 @@
 import json
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_table(run, root, scenes, tmp_path):
     base = root / 'configs/segmentation/scenes'
     runs = []
