@@ -103,8 +103,15 @@ class TakenOver:
 
 
 def rotary_tables(half_dim: int, theta: float, hw: Tuple[int, int],
-                  extra: int, device: torch.device) -> Tensor:
-    """Compute the rotation of RotaryEmbeddingFast for a grid of tokens.
+                  extra: int, device: torch.device,
+                  grid: Optional[int] = None) -> Tensor:
+    """Compute the rotation of 2D rotary positions for a grid of tokens.
+
+    Neighbouring channels rotate together. EVA-02 gives both the same angle,
+    with positions in units of the pretraining grid; mmpretrain's
+    RotaryEmbeddingFast gives them the angles of two frequencies, with
+    positions in units of ``half_dim``, and agrees with EVA-02 only through
+    tables that a file brings for its own resolution.
 
     Args:
         half_dim (int): Half of the width d of a head.
@@ -112,6 +119,8 @@ def rotary_tables(half_dim: int, theta: float, hw: Tuple[int, int],
         hw (tuple[int, int]): The grid (h, w).
         extra (int): Number E of tokens before the patches, not rotated.
         device (torch.device): Where the tables go.
+        grid (int, optional): Side of the pretraining grid, for EVA-02's
+            rotation; None for mmpretrain's. Defaults to None.
 
     Returns:
         Tensor: Factors of the values and of their partners, the sign of the
@@ -121,8 +130,13 @@ def rotary_tables(half_dim: int, theta: float, hw: Tuple[int, int],
     frequency = 1. / theta**steps
     angles = []
     for side, shape in zip(hw, ((hw[0], 1, -1), (1, hw[1], -1))):
-        position = torch.arange(side, device=device) / side * half_dim
-        angle = (position[:, None] * frequency[None, :]).repeat(1, 2)
+        unit = half_dim if grid is None else grid
+        position = torch.arange(side, device=device) / side * unit
+        angle = position[:, None] * frequency[None, :]
+        if grid is None:
+            angle = angle.repeat(1, 2)
+        else:
+            angle = angle.repeat_interleave(2, dim=1)
         angles.append(angle.reshape(shape).expand(*hw, half_dim))
     angle = torch.cat(angles, -1).flatten(0, 1)
     sign = torch.ones(2 * half_dim, device=device)
@@ -136,12 +150,15 @@ def rotary_tables(half_dim: int, theta: float, hw: Tuple[int, int],
 class CachedRotaryEmbedding(TakenOver, RotaryEmbeddingFast):
     """Rotary embedding that all layers share, with a table a resolution."""
 
+    # See :func:`rotary_tables`.
+    grid: Optional[int] = None
+
     def tables(self, hw: Tuple[int, int], extra: int) -> Tensor:
         """Get the rotation for a grid, see :func:`rotary_tables`."""
         return self.cache.get((hw, extra), (self.freqs_cos, ),
                               lambda: rotary_tables(
                                   self.half_dim, self.theta, hw, extra, self.
-                                  freqs_cos.device))
+                                  freqs_cos.device, self.grid))
 
 
 class FusedRoPEAttention(TakenOver, AttentionWithRoPE):

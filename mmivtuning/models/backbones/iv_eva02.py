@@ -1,6 +1,6 @@
 """IV-tuning of EVA-02."""
 
-from typing import Callable, Tuple
+from typing import Any, Callable, Optional, Tuple
 
 from mmpretrain.models.backbones import ViTEVA02
 from mmpretrain.models.backbones.vit_eva02 import EVA02EndcoderLayer
@@ -42,9 +42,30 @@ class IVViTEVA02(IVPlainBackbone, ViTEVA02):
 
     Takes the arguments of mmpretrain's ViTEVA02, those of
     :class:`IVTuningBackbone` and of :class:`IVPlainBackbone`.
+
+    Args:
+        *args: Arguments of the stock backbone.
+        rope_grid (int, optional): Side of the grid of patches that the
+            rotary positions were pretrained on, 16 for the published EVA-02
+            files; EVA-02's rotation is then computed for any input size.
+            None: mmpretrain's rotation, which differs from EVA-02's unless
+            a file brings its tables. Defaults to None.
+        **kwargs: Arguments of the stock backbone and of the mixins.
+
+    Raises:
+        ValueError: If ``rope_grid`` is not positive.
     """
 
     computed_buffers = ('rope.freqs_cos', 'rope.freqs_sin')
+
+    def __init__(self,
+                 *args: Any,
+                 rope_grid: Optional[int] = None,
+                 **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if rope_grid is not None and rope_grid < 1:
+            raise ValueError(f'rope_grid must be positive, found {rope_grid}')
+        self.rope.grid = rope_grid
 
     def prompted_layer(self, layer: nn.Module,
                        build_prompt: Callable[[], nn.Module]) -> nn.Module:

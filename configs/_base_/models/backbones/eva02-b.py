@@ -8,6 +8,7 @@ pretrained_backbone = dict(
     img_size=256,
     patch_size=16,
     sub_ln=True,
+    rope_grid=16,
     final_norm=False,
     drop_path_rate=0.1,
     out_type='featmap',
