@@ -45,8 +45,6 @@ def read_frames(path: Path) -> List[Tuple[str, str, str]]:
         if len(parts) < 3 or not frame[0].startswith('set'):
             problems.append(f"{path}: '{line.strip()}', expected a line like "
                             'set00/V000/I00001')
-        elif frame in frames[-1:]:
-            problems.append(f"{path}: '{line.strip()}' is listed twice")
         frames.append(frame)
     repeated = len(frames) - len(set(frames))
     if repeated and not problems:

@@ -1,6 +1,6 @@
 """Radiometric JPEGs of FLIR cameras: a photograph and temperatures in one.
 
-Read by flyr, an optional package: ``pip install mmivtuning[radiometric]``.
+Read by flyr, an optional package: ``pip install flyr``.
 """
 
 import io
@@ -52,10 +52,12 @@ def read_radiometric(data: bytes, name: str) -> Thermogram:
     if celsius.ndim != 2 or not celsius.size or not np.isfinite(
             celsius).all():
         raise PairError(f"'{name}' holds no finite temperatures")
-    if photograph is not None:
-        photograph = np.ascontiguousarray(
-            np.asarray(photograph, dtype=np.uint8)[..., ::-1])
-    return Thermogram(celsius, photograph)
+    if photograph is None:
+        return Thermogram(celsius, None)
+    photograph = np.asarray(photograph, dtype=np.uint8)
+    if photograph.ndim == 2:
+        photograph = np.repeat(photograph[..., None], 3, axis=2)
+    return Thermogram(celsius, np.ascontiguousarray(photograph[..., 2::-1]))
 
 
 def to_centikelvin(celsius: np.ndarray, name: str) -> np.ndarray:
