@@ -50,16 +50,10 @@ class Pairs(Dataset):
         return size
 
 
-def _start(_: int) -> None:
-    """One thread in each worker."""
-    cv2.setNumThreads(1)
-
-
 def throughput(dataset: Pairs, workers: int) -> float:
     """Pairs a second, the start of the workers not counted."""
     loader = iter(
-        DataLoader(dataset, batch_size=None, num_workers=workers,
-                   worker_init_fn=_start if workers else None))
+        DataLoader(dataset, batch_size=None, num_workers=workers))
     next(loader)
     begin = time.perf_counter()
     count = sum(1 for _ in loader)
@@ -100,6 +94,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--repeat', type=int, default=4)
     args = parser.parse_args(argv)
+    # As mmengine sets it for training.
+    cv2.setNumThreads(0)
     folders = [args.root / m / args.split for m in ('visible', 'infrared')]
     files = [(str(folders[0] / pair.visible), str(folders[1] / pair.infrared))
              for pair in find_pairs(*map(str, folders))]

@@ -85,7 +85,7 @@ def check_complete(data: bytes, name: str) -> None:
             end for marker, _, end in _jpeg_segments(data)
             if marker == _JPEG_SCAN
         ]
-        if not scans or data.find(_JPEG_END, scans[0]) < 0:
+        if not scans or data.rfind(_JPEG_END, scans[0]) < 0:
             raise PairError(f"'{name}' is a truncated JPEG: it ends after "
                             f'{len(data)} bytes without an end-of-image '
                             'marker')

@@ -10,6 +10,19 @@ from mmivtuning.pairs import PairError, decode_pair
 from mmivtuning.pairs.radiometry import Alignment, Radiometry
 from mmivtuning.registry import TRANSFORMS
 
+_KEPT_BYTES = 24 * 2**20
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep the memory of freed images for the next ones.
+
+    glibc hands freed memory back to the system above a threshold that grows
+    with the largest block that was freed. Below it, every pair is paged in
+    anew, which takes longer than to decode it. The block is never written
+    to, so that it takes no memory.
+    """
+    np.empty(_KEPT_BYTES, dtype=np.uint8)
+
 
 @TRANSFORMS.register_module()
 class LoadPairedImage(BaseTransform):
@@ -65,6 +78,7 @@ class LoadPairedImage(BaseTransform):
         infrared_range, infrared_scale, infrared_percentiles = (
             None if values is None else tuple(values) for values in
             (infrared_range, infrared_scale, infrared_percentiles))
+        keep_freed_memory()
         self.radiometry = Radiometry(infrared_range, infrared_percentiles,
                                      infrared_scale, infrared_clahe).checked()
         self.alignment = Alignment(align, homography).checked()
