@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from .errors import PairError
+from .listed_boxes import list_boxes, load_coco
 from .matching import image_stem, list_names
 from .problems import WARNING, Problem
 
@@ -333,7 +334,7 @@ def _assign(path: Path, split: str, visible: Index, folders: Folders,
             for stem in stems if stem not in visible
         ]
     else:
-        content = _load_coco(path) or {}
+        content = load_coco(path) or {}
         stems = [
             image_stem(str(image.get('file_name')), folders.visible_suffix)
             for image in content.get('images', [])
@@ -347,73 +348,16 @@ def _assign(path: Path, split: str, visible: Index, folders: Folders,
                         f"'{stem}' is in the split {split_of[stem]} too"))
 
 
-def _load_coco(path: Path) -> Optional[dict]:
-    """A COCO document, None if it is damaged."""
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-        if all(
-                isinstance(content[key], list)
-                and all(isinstance(entry, dict) for entry in content[key])
-                for key in ('images', 'annotations', 'categories')):
-            return content
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return None
-
-
 def _add_boxes(pairs: List[FoundPair], root: Path, name: str,
                visible: Index, problems: List[Problem]) -> List[FoundPair]:
     """Give every pair its boxes, if the json of its split exists."""
-    path = root / name
-    if not os.path.lexists(path):
+    if not os.path.lexists(root / name):
         return pairs
-    content = _load_coco(path)
-    if content is None:
-        problems.append(
-            Problem('annotations', name, 'no COCO json: expected images, '
-                    'annotations and categories'))
-        return pairs
-
-    def bad(message: str) -> None:
-        problems.append(Problem('annotations', name, message))
-
-    stem_of = {file: stem for stem, file in visible.items()}
-    names = {c.get('id'): str(c.get('name')) for c in content['categories']}
-    images: Dict[object, str] = {}
-    sizes: Dict[str, Tuple] = {}
-    for image in content['images']:
-        file, number = str(image.get('file_name')), image.get('id')
-        stem = stem_of.get(file)
-        if stem is None:
-            bad(f"lists the image '{file}', which is not in the folder of "
-                'visible images')
-            stem = ''
-        elif stem in sizes:
-            bad(f"lists the image '{file}' twice")
-        images[number] = stem
-        if stem:
-            sizes[stem] = (image.get('height'), image.get('width'))
-    boxes: Dict[str, List[tuple]] = {stem: [] for stem in sizes}
-    for entry in content['annotations']:
-        number = entry.get('id')
-        if entry.get('image_id') not in images:
-            bad(f"annotation {number} is of the image id "
-                f"{entry.get('image_id')}, which is not listed")
-            continue
-        if entry.get('category_id') not in names:
-            bad(f'annotation {number} has the category id '
-                f"{entry.get('category_id')}, which is not defined")
-            continue
-        stem = images[entry['image_id']]
-        if stem:
-            box = entry.get('bbox')
-            boxes[stem].append(
-                (names[entry['category_id']],
-                 tuple(box) if isinstance(box, list) else (box, )))
+    found = list_boxes(root / name, name, visible, problems)
     return [
         pair._replace(
             boxes_from=name,
-            stated_size=sizes[pair.stem],
-            boxes=tuple(boxes[pair.stem])) if pair.stem in sizes else pair
-        for pair in pairs
+            stated_size=found[pair.stem].size,
+            boxes=tuple(found[pair.stem].boxes))
+        if pair.stem in found else pair for pair in pairs
     ]

@@ -382,3 +382,26 @@ def test_script_is_the_command(tmp_path):
 def test_documentation_lists_every_kind():
     text = (Path(__file__).parents[2] / 'docs/check.md').read_text()
     assert [kind for kind in KINDS if f'| {kind} |' not in text] == []
+
+
+@pytest.mark.parametrize(('content', 'message'), [
+    ('{', 'no COCO json'),
+    ('[]', 'no COCO json'),
+    ('{"images": [3], "annotations": [], "categories": []}', 'no COCO json'),
+    ('{"images": [{"id": [1], "file_name": "0.png"}], "annotations": '
+     '[{"image_id": {}}], "categories": []}', 'is of the image id {}'),
+    ('{"images": [{"id": 1, "file_name": "0.png"}], "annotations": '
+     '[{"id": 5, "image_id": 1, "category_id": 2}], "categories": []}',
+     'annotation 5 has the category id 2'),
+    ('{"images": [{"id": 1, "file_name": "0.png"}, {"id": 2, "file_name": '
+     '"0.png"}], "annotations": [], "categories": []}', 'twice'),
+    ('{"images": [{"id": 1, "file_name": "0.png"}], "annotations": '
+     '[{"id": 5, "image_id": 1, "category_id": 2, "bbox": [1, "x", 2, 3]}], '
+     '"categories": [{"id": 2, "name": "car"}]}', 'no box of 4 finite'),
+])
+def test_damaged_json_is_told(tmp_path, content, message):
+    root = flat_tree(tmp_path)
+    (root / 'val.txt').write_text('3\n')
+    (root / 'train.json').write_text(content)
+    report = check_tree(root)
+    assert any(message in problem.message for problem in report.errors)
