@@ -5,6 +5,7 @@ at its random value. Here whatever is missing, unexpected or misshapen, for
 the frozen part of a backbone, is an error.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional
 
 import numpy as np
@@ -64,8 +65,8 @@ def read_state_dict(checkpoint: str,
     """Read the weights in a checkpoint.
 
     Args:
-        checkpoint (str): Path or URI that mmengine can read, or
-            ``mmivtuning://NAME``.
+        checkpoint (str): Path or URI that mmengine can read,
+            ``mmivtuning://NAME``, or the path of a ``.safetensors`` file.
         map_location (str, optional): Where tensors go. Defaults to 'cpu'.
 
     Returns:
@@ -77,7 +78,11 @@ def read_state_dict(checkpoint: str,
         RuntimeError: If the file is truncated or holds no weights.
     """
     try:
-        content = CheckpointLoader.load_checkpoint(checkpoint, map_location)
+        if checkpoint.endswith('.safetensors'):
+            content = _read_safetensors(checkpoint)
+        else:
+            content = CheckpointLoader.load_checkpoint(checkpoint,
+                                                       map_location)
     except FileNotFoundError:
         raise
     except Exception as error:
@@ -86,7 +91,7 @@ def read_state_dict(checkpoint: str,
         raise RuntimeError(
             f'{checkpoint} cannot be read as a checkpoint, is it truncated? '
             f'{type(error).__name__}: {error}') from error
-    for name in ('state_dict', 'model'):
+    for name in ('state_dict', 'model', 'module', 'teacher'):
         if isinstance(content, dict) and isinstance(content.get(name), dict):
             content = content[name]
     weights = {
@@ -98,6 +103,14 @@ def read_state_dict(checkpoint: str,
         raise RuntimeError(f'{checkpoint} holds no weights: expected a dict '
                            "of tensors, or one under 'state_dict'")
     return weights
+
+
+def _read_safetensors(path: str) -> Dict[str, Tensor]:
+    """Read a file in the safetensors format."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'{path} does not exist')
+    from safetensors.torch import load_file
+    return load_file(path)
 
 
 def load_pretrained(backbone: 'IVTuningBackbone',
