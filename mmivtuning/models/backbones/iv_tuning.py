@@ -52,8 +52,8 @@ class IVTuningBackbone:
 
     Args:
         *args: Arguments of the stock backbone.
-        tuning (str): ``'iv'``, ``'full'`` or ``'frozen'``.
-            Defaults to ``'iv'``.
+        tuning (str): ``'iv'``, ``'full'``, ``'frozen'``, or ``'visible'``,
+            which ignores infrared. Defaults to ``'iv'``.
         prompt_init (str): ``'paper'`` or ``'identity'``, with which features
             start as the stock backbone's of the visible planes.
             Defaults to ``'paper'``.

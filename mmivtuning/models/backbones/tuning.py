@@ -1,4 +1,4 @@
-"""Ways to tune a backbone on pairs: ``tuning='iv' | 'full' | 'frozen'``.
+"""Ways to tune a backbone on pairs: ``tuning='iv'``, ``'full'`` and so on.
 
 A way of tuning says what is added to the backbone, which parameters train,
 and how the token maps of both modalities become one.
@@ -78,6 +78,26 @@ class FullTuning(Tuning):
         ]
 
 
+class VisibleTuning(FullTuning):
+    """``'visible'``: full fine-tuning that ignores infrared.
+
+    The stock backbone; :class:`DualBackbone` is made of two.
+    """
+
+    def tuned_parameters(self, backbone: 'IVTuningBackbone') -> List[str]:
+        """List what full fine-tuning does, without the infrared embedding."""
+        return [
+            name for name in super().tuned_parameters(backbone)
+            if not name.startswith('infrared_embed.')
+        ]
+
+    def fuse(self, backbone: 'IVTuningBackbone', visible: Tensor,
+             infrared: Tensor,
+             hw: Tuple[int, int]) -> Tuple[Tensor, Optional[Tensor]]:
+        """Take the visible tokens."""
+        return visible, None
+
+
 class IVTuning(Tuning):
     """``'iv'``: prompts, infrared embedding and the shared norm train."""
 
@@ -109,4 +129,7 @@ class IVTuning(Tuning):
 
 
 TUNINGS: Dict[str, Type[Tuning]] = dict(
-    iv=IVTuning, full=FullTuning, frozen=FrozenTuning)
+    iv=IVTuning,
+    full=FullTuning,
+    frozen=FrozenTuning,
+    visible=VisibleTuning)
