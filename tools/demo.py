@@ -3,7 +3,7 @@
 ``make demo`` runs this: paired scenes are made, a DINOv2 ViT-S/14 is frozen
 and IV-tuned on them through the stock mmseg runner beside a frozen one with
 the same head, both are tested on the pair and with either modality taken
-away, then a small detector is trained through the stock mmdet runner.
+away, then a small detector and a salient object detector are trained.
 """
 
 import argparse
@@ -25,8 +25,13 @@ from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from rich.console import Console
-from rich.progress import (BarColumn, MofNCompleteColumn, Progress,
-                           TextColumn, TimeRemainingColumn)
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from mmivtuning.engine import PairedVisualizationHook
@@ -39,10 +44,15 @@ SEGMENTATION = ('configs/segmentation/scenes/'
                 'dinov2-s_segformer_{tuning}_2k_scenes-224x294.py')
 DETECTION = ('configs/detection/scenes/'
              'dinov2-s_cascade-rcnn-small_iv_12e_scenes-224x294.py')
+SALIENCY = ('configs/salient_object/scenes/'
+            'dinov2-s_segformer_iv_demo_scenes-saliency-224x294.py')
 BATCH_SIZE = 2
 SEED = 0
 LEARNING_RATE = 1e-3
-CLASS_WEIGHT = [0.2, 1., 1., 1., 1.]
+# Nine pixels in ten are background, and there are few steps.
+CLASS_WEIGHT = {
+    'model.decode_head.loss_decode.class_weight': [0.2, 1., 1., 1., 1.]
+}
 PICTURES = 4
 
 # The console of the demo; mmengine's own lines go to its log files only.
@@ -132,10 +142,14 @@ def make_scenes(folder: Path, train: int, val: int) -> None:
         sys.argv = arguments
 
 
-def build_runner(config: Path, work_dir: Path, data_root: Path,
-                 iterations: int, label: str) -> Runner:
+def build_runner(config: str,
+                 work_dir: Path,
+                 data_root: Path,
+                 iterations: int,
+                 label: str,
+                 options: Optional[dict] = None) -> Runner:
     """Build the stock runner of a shipped config on the demo's scenes."""
-    cfg = Config.fromfile(config)
+    cfg = Config.fromfile(ROOT / config)
     cfg.work_dir = str(work_dir)
     cfg.randomness = dict(seed=SEED)
     set_data_root(cfg, str(data_root))
@@ -161,9 +175,7 @@ def build_runner(config: Path, work_dir: Path, data_root: Path,
     cfg.optim_wrapper.optimizer.lr = LEARNING_RATE
     # Starts as the frozen backbone: few steps reach further (see docs).
     cfg.model.backbone.prompt_init = 'identity'
-    if 'decode_head' in cfg.model:
-        # Nine pixels in ten are background, and there are few steps.
-        cfg.model.decode_head.loss_decode.class_weight = CLASS_WEIGHT
+    cfg.merge_from_dict(options or {})
     cfg.train_dataloader.dataset.pipeline = [
         transform for transform in cfg.train_dataloader.dataset.pipeline
         if transform.type not in ('RandomResize', 'RandomCrop')
@@ -205,9 +217,9 @@ def segmentation(work_dir: Path, scenes: Path,
     rows = []
     for tuning in ('iv', 'frozen'):
         runner = build_runner(
-            ROOT / SEGMENTATION.format(tuning=tuning),
+            SEGMENTATION.format(tuning=tuning),
             work_dir / f'segmentation_{tuning}', scenes, iterations,
-            f'segmentation, {tuning}')
+            f'segmentation, {tuning}', CLASS_WEIGHT)
         with quiet():
             runner.train()
         row: Dict[str, object] = dict(tuning=tuning)
@@ -231,7 +243,7 @@ def segmentation(work_dir: Path, scenes: Path,
 def detection(work_dir: Path, scenes: Path,
               iterations: int) -> Dict[str, float]:
     """Train and test the small detector; return its figures."""
-    runner = build_runner(ROOT / DETECTION, work_dir / 'detection', scenes,
+    runner = build_runner(DETECTION, work_dir / 'detection', scenes,
                           iterations, 'detection, iv')
     with quiet():
         runner.train()
@@ -243,12 +255,39 @@ def detection(work_dir: Path, scenes: Path,
         seconds=seconds_per_step(runner))
 
 
-def report(rows: List[Dict[str, object]], found: Optional[Dict[str, float]],
-           iterations: Dict[str, int]) -> None:
-    """Print the tables."""
+def saliency(work_dir: Path, scenes: Path,
+             iterations: int) -> Dict[str, float]:
+    """Train and test a salient object detector; return its figures."""
+    runner = build_runner(SALIENCY, work_dir / 'saliency', scenes,
+                          iterations, 'saliency, iv')
+    with quiet():
+        runner.train()
+        metrics = runner.test()
+        draw(runner, work_dir / 'saliency.png')
+    return dict(
+        Smeasure=metrics['saliency/Smeasure'],
+        wFmeasure=metrics['saliency/wFmeasure'],
+        maxEm=metrics['saliency/maxEm'],
+        MAE=metrics['saliency/MAE'],
+        seconds=seconds_per_step(runner))
+
+
+def print_figures(title: str, figures: Dict[str, float]) -> None:
+    """Print a table of one row."""
+    table = Table(title=title)
+    for name in figures:
+        table.add_column(
+            'seconds a step' if name == 'seconds' else name, justify='right')
+    table.add_row(*(f'{value:.2f}' if name == 'seconds' else f'{value:.3f}'
+                    for name, value in figures.items()))
+    console.print(table)
+
+
+def print_segmentation(rows: List[Dict[str, object]],
+                       iterations: int) -> None:
+    """Print the table of both tunings."""
     table = Table(
-        title=f'Segmentation of synthetic pairs, {iterations["segmentation"]}'
-        ' steps: mIoU (%)')
+        title=f'Segmentation of synthetic pairs, {iterations} steps: mIoU (%)')
     for column in ('tuning', 'pair', 'without infrared', 'without visible',
                    'trainable in the backbone', 'seconds a step'):
         table.add_column(column, justify='right')
@@ -259,14 +298,6 @@ def report(rows: List[Dict[str, object]], found: Optional[Dict[str, float]],
             f'{row["trainable"]:,} ({row["share"]:.1%})',
             f'{row["seconds"]:.2f}')
     console.print(table)
-    if found is not None:
-        table = Table(
-            title=f'Detection, iv, {iterations["detection"]} steps')
-        for column in ('mAP', 'mAP50', 'seconds a step'):
-            table.add_column(column, justify='right')
-        table.add_row(f'{found["mAP"]:.3f}', f'{found["mAP_50"]:.3f}',
-                      f'{found["seconds"]:.2f}')
-        console.print(table)
 
 
 def main() -> None:
@@ -281,7 +312,10 @@ def main() -> None:
     parser.add_argument(
         '--steps', type=int, default=120, help='of segmentation')
     parser.add_argument(
-        '--detection-steps', type=int, default=60, help='0: no detection')
+        '--other-steps',
+        type=int,
+        default=50,
+        help='of detection and of saliency; 0 leaves both out')
     arguments = parser.parse_args()
 
     started = time.monotonic()
@@ -292,16 +326,20 @@ def main() -> None:
     scenes = work_dir / 'scenes'
     make_scenes(scenes, arguments.train, arguments.val)
     rows = segmentation(work_dir, scenes, arguments.steps)
-    found = None
-    if arguments.detection_steps:
-        found = detection(work_dir, scenes, arguments.detection_steps)
-    iterations = dict(
-        segmentation=arguments.steps, detection=arguments.detection_steps)
-    report(rows, found, iterations)
+    others = {}
+    if arguments.other_steps:
+        others = dict(
+            detection=detection(work_dir, scenes, arguments.other_steps),
+            saliency=saliency(work_dir, scenes, arguments.other_steps))
+    print_segmentation(rows, arguments.steps)
+    for task, figures in others.items():
+        print_figures(f'{task.capitalize()}, iv, {arguments.other_steps} '
+                      'steps', figures)
     figures = dict(
-        iterations=iterations,
+        steps=arguments.steps,
+        other_steps=arguments.other_steps,
         segmentation=rows,
-        detection=found,
+        **others,
         torch=torch.__version__,
         seconds=round(time.monotonic() - started))
     (work_dir / 'figures.json').write_text(json.dumps(figures, indent=2))
