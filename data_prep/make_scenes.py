@@ -26,6 +26,7 @@ from mmivtuning.pairs.layout import (
     PairStatistics,
     atomic_folder,
     coco_document,
+    end_with_parent,
     run_length,
     write_json,
     write_stems,
@@ -223,7 +224,7 @@ def _run(task: partial, work: list, jobs: int) -> list:
     """Do the work, in order, with a progress bar."""
     if jobs == 1 or len(work) < 8:
         return [task(job) for job in track(work, 'Making scenes')]
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
         done = pool.map(task, work, chunksize=4)
         return list(track(done, 'Making scenes', total=len(work)))
 

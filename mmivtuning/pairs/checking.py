@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from .hashing import near_pairs
+from .layout import end_with_parent
 from .pair_check import PairOptions, PairRecord, check_pair
 from .problems import ERROR, WARNING, Problem
 from .tree import UNLISTED, Folders, FoundPair, Tree, read_tree
@@ -224,7 +225,7 @@ def _run(task: Callable, parts: List[List[FoundPair]], jobs: int):
     if jobs == 1 or len(parts) < 2:
         yield from map(task, parts)
         return
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
         futures = [pool.submit(task, part) for part in parts]
         try:
             for future in futures:

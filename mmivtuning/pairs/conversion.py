@@ -22,6 +22,7 @@ from .layout import (
     PairStatistics,
     atomic_folder,
     coco_document,
+    end_with_parent,
     write_json,
     write_stems,
 )
@@ -302,6 +303,6 @@ def _run(task: Callable, items: List[Item], jobs: int,
     progress = progress or (lambda done, total: done)
     if jobs == 1 or len(items) < 8:
         return list(progress(map(task, items), total=len(items)))
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
         done = pool.map(task, items, chunksize=8)
         return list(progress(done, total=len(items)))

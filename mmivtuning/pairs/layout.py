@@ -11,9 +11,11 @@ The layout of ``<out>``::
 """
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, Optional, Sequence
@@ -92,6 +94,23 @@ def exit_on_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def end_with_parent() -> None:
+    """Let a worker process end when its parent is killed.
+
+    Pass it to a pool as ``initializer``: workers of a pool wait for work for
+    ever otherwise.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def refuse_existing(out: Path, force: bool = False) -> None:

@@ -197,6 +197,31 @@ def test_every_planted_fault_is_named_and_nothing_else(tmp_path, capsys):
     assert all(f'{kind}: {file}' in printed for kind, file in planted)
 
 
+def workers_of(process):
+    """Numbers of the child processes."""
+    children = Path(f'/proc/{process}/task/{process}/children')
+    return [int(number) for number in children.read_text().split()]
+
+
+@pytest.mark.skipif(
+    not Path('/proc/self/task').is_dir(), reason='needs /proc')
+def test_workers_end_when_the_command_is_killed(tmp_path):
+    root = make_tree(tmp_path / 'set', 200)
+    process = subprocess.Popen([
+        sys.executable, '-m', 'mmivtuning', 'check', str(root), '--jobs', '2',
+        '--quiet', '--out', str(tmp_path / 'out')])
+    workers = []
+    while len(workers) < 2 and process.poll() is None:
+        workers = workers_of(process.pid)
+    assert len(workers) == 2, 'it ended before it was killed'
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while any(Path(f'/proc/{n}').exists() for n in workers):
+        assert time.monotonic() < deadline, 'workers are left'
+        time.sleep(0.05)
+
+
 @pytest.mark.slow
 def test_two_thousand_pairs_killed_and_started_again(tmp_path):
     root = make_tree(tmp_path / 'set', 2000)
