@@ -33,8 +33,8 @@ EXTRAS = {
     # The measures of salient object detection.
     'saliency': ['pysodmetrics'],
     'dev': [
-        'pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'onnx', 'onnxruntime',
-        'ruff', 'build'
+        'pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'onnx',
+        'onnxruntime', 'ruff', 'build'
     ],
 }
 
@@ -90,7 +90,7 @@ setup(
     packages=find_packages(include=['mmivtuning', 'mmivtuning.*']),
     install_requires=['numpy', 'rich', 'safetensors', 'scipy'],
     extras_require=EXTRAS,
-    entry_points={},
+    entry_points={'console_scripts': ['mmivtuning = mmivtuning.cli:main']},
     cmdclass={'build_py': BuildPyWithMim},
     zip_safe=False,
     classifiers=[

@@ -2,7 +2,7 @@
 
 ``make demo`` and ``make test`` call this before anything else::
 
-    python3.11 tools/setup_environment.py --stack openmmlab --venv .venv/openmmlab
+    python3.11 tools/setup_environment.py --stack openmmlab --venv FOLDER
 
 Every step is idempotent, so an interrupted run is continued by the next
 one. A finished environment carries a stamp of everything that it was made
