@@ -1,0 +1,319 @@
+"""Measure what tuning costs: IV-tuning, full, dual and frozen, interleaved.
+
+For the backbone of each config, and each way of tuning: time of a training
+step and of inference, peak memory (GPU) and bytes kept for the backward
+pass, parameters, operations, and bytes of checkpoint and adapter. Weights
+are random: nothing is downloaded. Writes JSON, Markdown and a plot::
+
+    python tools/benchmark.py CONFIG ... --size 512 512 --batch 2 \\
+        --dtype bfloat16 --out docs/benchmarks/gpu
+    python tools/benchmark.py --quick --out work_dirs/benchmark
+
+``--quick`` measures DINOv2-S on 224x294 pixels, for CPUs. ``--loader CONFIG``
+measures the pairs a second of a config's loading transform and of its whole
+training pipeline, in one process, against decoding the two files alone.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from mmivtuning.engine.data_root import set_data_root
+from mmivtuning.models import count_parameters
+from mmivtuning.models.saved_bytes import saved_bytes
+from mmivtuning.registry import MODELS
+
+TUNINGS = ('iv', 'full', 'dual', 'frozen')
+DINOV2_SMALL = dict(
+    type='mmivtuning.IVVisionTransformer',
+    arch='dinov2-small',
+    img_size=518,
+    patch_size=14,
+    layer_scale_init_value=1e-5,
+    out_indices=(2, 5, 8, 11),
+    pyramid_strides=(4, 8, 16, 32))
+
+
+def build(backbone: Dict[str, Any], tuning: str) -> nn.Module:
+    """Build a backbone without its pretrained weights."""
+    config = {
+        name: value
+        for name, value in backbone.items()
+        if name not in ('init_cfg', 'tuning')
+    }
+    if tuning == 'dual':
+        for name in ('prompt_init', 'with_simam'):
+            config.pop(name, None)
+        return MODELS.build(
+            dict(type='mmivtuning.DualBackbone', backbone=config))
+    return MODELS.build(dict(config, tuning=tuning))
+
+
+class Subject:
+    """A backbone under measurement.
+
+    Args:
+        model (nn.Module): The backbone.
+        inputs (Tensor): A batch of pairs.
+        dtype (torch.dtype): Of autocast; float32 is none.
+    """
+
+    def __init__(self, model: nn.Module, inputs: torch.Tensor,
+                 dtype: torch.dtype) -> None:
+        self.model = model.to(inputs.device)
+        self.inputs = inputs
+        self.dtype = dtype
+        self.optimiser = torch.optim.AdamW(
+            [p for p in model.parameters() if p.requires_grad], lr=1e-6)
+
+    def forward(self) -> torch.Tensor:
+        """Run the backbone, to one value."""
+        context: Any = nullcontext()
+        if self.dtype is not torch.float32:
+            context = torch.autocast(self.inputs.device.type, self.dtype)
+        with context:
+            outs = self.model(self.inputs)
+        return sum(out.float().mean() for out in outs)
+
+    def train(self) -> None:
+        """Do a training step."""
+        self.forward().backward()
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+
+    def infer(self) -> None:
+        """Run without gradients."""
+        with torch.no_grad():
+            self.forward()
+
+    def timed(self, function: Callable[[], None]) -> Tuple[float, int]:
+        """Call and return seconds, and peak bytes on a GPU."""
+        cuda = self.inputs.is_cuda
+        if cuda:
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
+        start = time.perf_counter()
+        function()
+        if cuda:
+            torch.cuda.synchronize()
+        return (time.perf_counter() - start,
+                torch.cuda.max_memory_allocated() if cuda else 0)
+
+
+def operations(subject: Subject) -> int:
+    """Count floating point operations of one forward pass."""
+    from torch.utils.flop_counter import FlopCounterMode
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        subject.forward()
+    return counter.get_total_flops()
+
+
+def sizes(model: nn.Module) -> Dict[str, int]:
+    """Compute bytes of files from shapes, heads excluded."""
+    frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
+    state = {n: v.numel() * v.element_size()
+             for n, v in model.state_dict().items()}
+    trained = sum(
+        size for name, size in state.items() if name not in frozen
+        and not name.endswith(('position_index', 'freqs_cos', 'freqs_sin')))
+    return dict(checkpoint=sum(state.values()), adapter=trained)
+
+
+def measure(name: str, backbone: Dict[str, Any], args: argparse.Namespace,
+            size: Tuple[int, int]) -> List[Dict[str, Any]]:
+    """Measure one backbone in all ways of tuning."""
+    device = torch.device(args.device)
+    inputs = torch.randn(args.batch, 4, *size, device=device)
+    rows, times = [], {}
+    for tuning in args.tunings:
+        subject = Subject(
+            build(backbone, tuning), inputs, getattr(torch, args.dtype))
+        count = count_parameters(subject.model)
+        row = dict(
+            model=name, tuning=tuning, size=list(size), batch=args.batch,
+            parameters=count.total, trainable=count.trainable,
+            saved_bytes=saved_bytes(subject.model, subject.forward),
+            flops=operations(subject), **sizes(subject.model))
+        rows.append(row)
+        if args.device != 'cpu':
+            subject.model.cpu()  # one model on the GPU at a time
+        times[tuning] = (subject, [], [], [])
+    for repeat in range(args.repeats + 1):  # the first one warms up
+        for subject, steps, infers, peaks in times.values():
+            subject.model.to(device)
+            subject.model.train()
+            if device.type == 'cuda':
+                subject.train()
+            step, peak = subject.timed(subject.train)
+            subject.model.eval()
+            infer, _ = subject.timed(subject.infer)
+            if repeat:
+                steps.append(step)
+                infers.append(infer)
+                peaks.append(peak)
+            if device.type == 'cuda':
+                subject.optimiser.state.clear()
+                subject.model.cpu()
+                torch.cuda.empty_cache()
+    for row in rows:
+        _, steps, infers, peaks = times[row['tuning']]
+        row.update(
+            step_s=statistics.median(steps), steps_s=steps,
+            inference_s=statistics.median(infers), inferences_s=infers,
+            peak_bytes=max(peaks))
+    return rows
+
+
+def loader_rate(config: str,
+                data_root: Optional[str],
+                pairs: int = 64) -> Dict[str, float]:
+    """Compare a training pipeline with decoding its files alone."""
+    import cv2
+    from mmengine.registry import DATASETS, init_default_scope
+    cfg = Config.fromfile(config)
+    if data_root is not None:
+        set_data_root(cfg, data_root)
+    init_default_scope(cfg.default_scope)
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    count = min(pairs, len(dataset))
+    seconds = dict(decode=0., loading=0., pipeline=0.)
+
+    def add(name: str, function: Callable[[], Any]) -> None:
+        start = time.perf_counter()
+        function()
+        seconds[name] += time.perf_counter() - start
+
+    load = dataset.pipeline.transforms[0]
+    for index in [0, *range(count)]:  # the first one warms up
+        info = dataset.get_data_info(index)
+        files = {info['img_path'], info['infrared_path']}
+        if index == 0:
+            seconds = dict.fromkeys(seconds, 0.)
+        add('decode', lambda f=files: [
+            cv2.imread(file, cv2.IMREAD_UNCHANGED) for file in f])
+        add('loading', lambda i=info: load(dict(i)))
+        add('pipeline', lambda i=index: dataset[i])
+    return {f'{k}_pairs_per_s': count / v for k, v in seconds.items()}
+
+
+def versions(args: argparse.Namespace) -> Dict[str, Any]:
+    """Describe the machine."""
+    device = (
+        torch.cuda.get_device_name() if args.device.startswith('cuda') else
+        f'CPU ({platform.machine()}), {torch.get_num_threads()} threads')
+    return dict(
+        device=device, torch=torch.__version__, dtype=args.dtype,
+        python=platform.python_version(), repeats=args.repeats)
+
+
+def markdown(report: Dict[str, Any]) -> str:
+    """Write a table; ratios are of the same model and size."""
+    lines = [
+        '| model | size | tuning | step | /full | /dual | inference | '
+        '/frozen | kept | /full | peak | trainable | GFLOPs | adapter |',
+        '|' + ' --- |' * 14
+    ]
+
+    def ratio(row: Dict, key: str, other: str) -> str:
+        base = [
+            r[key] for r in report['rows'] if r['tuning'] == other and all(
+                r[k] == row[k] for k in ('model', 'size'))
+        ]
+        return f'{row[key] / base[0]:.2f}' if base and base[0] else '–'
+
+    for row in report['rows']:
+        height, width = row['size']
+        lines.append(
+            f'| {row["model"]} | {height}×{width} ×{row["batch"]} | '
+            f'{row["tuning"]} | {row["step_s"] * 1e3:.0f} ms | '
+            f'{ratio(row, "step_s", "full")} | '
+            f'{ratio(row, "step_s", "dual")} | '
+            f'{row["inference_s"] * 1e3:.0f} ms | '
+            f'{ratio(row, "inference_s", "frozen")} | '
+            f'{row["saved_bytes"] / 1e6:.0f} MB | '
+            f'{ratio(row, "saved_bytes", "full")} | '
+            f'{row["peak_bytes"] / 1e6:.0f} MB | {row["trainable"]:,} | '
+            f'{row["flops"] / 1e9:.1f} | '
+            f'{row["adapter"] / row["checkpoint"]:.1%} |')
+    about = ', '.join(f'{k} {v}' for k, v in report['versions'].items())
+    loader = ''.join(f'\n{k}: {v:.1f}\n'
+                     for k, v in report.get('loader', {}).items())
+    return (f'{about}\n\n`{report["command"]}`\n\n' + '\n'.join(lines) +
+            f'\n{loader}')
+
+
+def plot(report: Dict[str, Any], path: Path) -> None:
+    """Draw step time and kept bytes against the number of pixels."""
+    import matplotlib
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.5))
+    groups: Dict[Tuple[str, str], List[Dict]] = {}
+    for row in report['rows']:
+        groups.setdefault((row['model'], row['tuning']), []).append(row)
+    for axis, key, scale, label in (
+        (axes[0], 'step_s', 1e3, 'training step, ms'),
+        (axes[1], 'saved_bytes', 1e-6, 'kept for backward, MB')):
+        for (model, tuning), rows in groups.items():
+            axis.plot([r['size'][0] * r['size'][1] for r in rows],
+                      [r[key] * scale for r in rows], 'o-',
+                      label=f'{model} {tuning}')
+        axis.set(xlabel='pixels', ylabel=label, ylim=(0, None))
+    axes[0].legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """Read the command line, measure and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('configs', nargs='*', help='config files')
+    parser.add_argument('--quick', action='store_true', help='DINOv2-S')
+    parser.add_argument('--out', type=Path, required=True, help='folder')
+    parser.add_argument('--size', type=int, nargs='+', default=[224, 294],
+                        help='height and width, several pairs for a curve')
+    parser.add_argument('--batch', type=int, default=2)
+    parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument('--tunings', nargs='+', default=list(TUNINGS),
+                        choices=TUNINGS)
+    parser.add_argument('--dtype', default='float32',
+                        choices=['float32', 'bfloat16', 'float16'])
+    parser.add_argument('--loader', help='config whose pipeline is measured')
+    parser.add_argument('--data-root', help='folder of its data set')
+    parser.add_argument(
+        '--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    args = parser.parse_args()
+    if len(args.size) % 2 or not (args.configs or args.quick):
+        parser.error('give configs or --quick, and --size in pairs')
+    backbones = dict(dinov2_small=DINOV2_SMALL) if args.quick else {}
+    for config in args.configs:
+        backbones[Path(config).stem] = Config.fromfile(config).model.backbone
+    report = dict(
+        command='python ' + ' '.join(sys.argv), versions=versions(args),
+        rows=[])
+    for name, backbone in backbones.items():
+        for size in zip(args.size[::2], args.size[1::2]):
+            report['rows'] += measure(name, backbone, args, size)
+    if args.loader:
+        report['loader'] = loader_rate(args.loader, args.data_root)
+    args.out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(report, indent=1)
+    (args.out / 'benchmark.json').write_text(text + '\n')
+    (args.out / 'benchmark.md').write_text(markdown(report))
+    plot(report, args.out / 'benchmark.png')
+
+
+if __name__ == '__main__':
+    main()
