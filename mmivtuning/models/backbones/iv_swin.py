@@ -120,7 +120,7 @@ class IVSwinTransformer(IVTuningBackbone, SwinTransformer):
         for i in range(self.last_output + 1):
             stage = self.stages[i]
             for block in stage.blocks:
-                if isinstance(block, PromptedLayer):
+                if getattr(block, 'is_prompted', False):
                     x = self.run_layer(block, x, hw, prompt)
                 else:
                     x = self.run_layer(block, x, hw)

@@ -33,6 +33,9 @@ class PromptedLayer:
         build_prompt (Callable): Builds an MP-beta.
     """
 
+    # An attribute, which wrappers for sharding and compilation pass on.
+    is_prompted = True
+
     def __init__(self, layer: nn.Module,
                  build_prompt: Callable[[], nn.Module]) -> None:
         nn.Module.__init__(self)

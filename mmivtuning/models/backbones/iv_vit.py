@@ -165,7 +165,7 @@ class IVPlainBackbone(IVTuningBackbone):
         outs: Dict[int, Tensor] = {}
         for i in range(self.last_output + 1):
             layer = self.layers[i]
-            if isinstance(layer, PromptedLayer):
+            if getattr(layer, 'is_prompted', False):
                 x = self.run_layer(layer, x, prompt, hw)
                 prompt = x
             else:
