@@ -5,11 +5,10 @@ import sys
 
 import torch
 import torch.distributed as dist
+from mmengine.registry import FUNCTIONS
 from torch.distributed.fsdp import FullyShardedDataParallel
-from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 
 from mmivtuning.models import IVViTEVA02
-from mmivtuning.models.backbones.iv_tuning import PromptedLayer
 
 
 def build():
@@ -45,11 +44,12 @@ def main():
         alone, torch.optim.SGD(
             [p for p in alone.parameters() if p.requires_grad], lr=0.1))
     plain = build()
-    policy = ModuleWrapPolicy({
-        type(m) for m in plain.modules() if isinstance(m, PromptedLayer)})
+    policy = FUNCTIONS.get('mmivtuning.models.sharding.wrap_layers')
     model = FullyShardedDataParallel(
         plain, auto_wrap_policy=policy, use_orig_params=True,
         device_id=torch.device('cpu'))
+    units = FullyShardedDataParallel.fsdp_modules(model)
+    assert len(units) == 3, units
     shard = sum(p.numel() for p in model.parameters())
     whole = sum(p.numel() for p in alone.parameters())
     assert shard < 0.6 * whole, (shard, whole)
