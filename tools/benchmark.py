@@ -2,8 +2,9 @@
 
 For the backbone of each config, and each way of tuning: time of a training
 step and of inference, peak memory (GPU) and bytes kept for the backward
-pass, parameters, operations, and bytes of checkpoint and adapter. Weights
-are random: nothing is downloaded. Writes JSON, Markdown and a plot::
+pass, parameters, operations, and bytes of checkpoint and adapter. The best
+of some repeats counts. Weights are random: nothing is downloaded. Writes
+JSON, Markdown and a plot::
 
     python tools/benchmark.py CONFIG ... --size 512 512 --batch 2 \\
         --dtype bfloat16 --out docs/benchmarks/gpu
@@ -17,7 +18,6 @@ training pipeline, in one process, against decoding the two files alone.
 import argparse
 import json
 import platform
-import statistics
 import sys
 import time
 from contextlib import nullcontext
@@ -97,16 +97,21 @@ class Subject:
             self.forward()
 
     def timed(self, function: Callable[[], None]) -> Tuple[float, int]:
-        """Call and return seconds, and peak bytes on a GPU."""
+        """Call and return seconds, and peak bytes on a GPU.
+
+        On a CPU they are seconds of computing, summed over threads: others
+        that use the machine do not count.
+        """
         cuda = self.inputs.is_cuda
+        clock = time.perf_counter if cuda else time.process_time
         if cuda:
             torch.cuda.synchronize()
             torch.cuda.reset_peak_memory_stats()
-        start = time.perf_counter()
+        start = clock()
         function()
         if cuda:
             torch.cuda.synchronize()
-        return (time.perf_counter() - start,
+        return (clock() - start,
                 torch.cuda.max_memory_allocated() if cuda else 0)
 
 
@@ -168,8 +173,8 @@ def measure(name: str, backbone: Dict[str, Any], args: argparse.Namespace,
     for row in rows:
         _, steps, infers, peaks = times[row['tuning']]
         row.update(
-            step_s=statistics.median(steps), steps_s=steps,
-            inference_s=statistics.median(infers), inferences_s=infers,
+            step_s=min(steps), steps_s=steps,
+            inference_s=min(infers), inferences_s=infers,
             peak_bytes=max(peaks))
     return rows
 
@@ -294,7 +299,10 @@ def main() -> None:
     parser.add_argument('--data-root', help='folder of its data set')
     parser.add_argument(
         '--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--threads', type=int, help='of a CPU')
     args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
     if len(args.size) % 2 or not (args.configs or args.quick):
         parser.error('give configs or --quick, and --size in pairs')
     backbones = dict(dinov2_small=DINOV2_SMALL) if args.quick else {}

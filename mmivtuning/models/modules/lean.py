@@ -48,8 +48,8 @@ class _NormLinear(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Tuple[Optional[Tensor], ...]:
         x, mean, rstd, weight, bias, out = ctx.saved_tensors
         flat = grad.flatten(0, -2)
-        if weight.dtype is not x.dtype:
-            # of two types: statistics and their gradient in the finer one
+        if {weight.dtype, x.dtype} not in ({torch.float32}, {torch.float64}):
+            # the short cut below needs one type, and an accurate one
             grad_x = torch.ops.aten.native_layer_norm_backward(
                 (grad @ weight).to(x.dtype), x, x.shape[-1:], mean, rstd,
                 None, None, (True, False, False))[0]

@@ -97,6 +97,27 @@ def test_autocast_decides_the_type_of_products(dtype):
     assert all(p.grad.dtype is torch.float32 for p in block.parameters())
 
 
+def test_tokens_of_half_precision():
+    """As after a convolution under autocast."""
+    block = ModalPromptBeta(32, drop_rate=0.)
+    tokens, prompt = torch.randn(2, 2, 13, 32)
+    grads = []
+    for dtype in (torch.float32, torch.bfloat16):
+        x = tokens.to(dtype).requires_grad_()
+        p = prompt.to(dtype).requires_grad_()
+        with torch.autocast('cpu', torch.bfloat16):
+            out = block(x, p, (3, 4), 1)
+        assert out.dtype is dtype
+        grads.append(
+            torch.autograd.grad(out.float().square().sum(),
+                                [x, p, *block.parameters()]))
+    names = ['x', 'p', *dict(block.named_parameters())]
+    for name, half, full in zip(names, grads[1], grads[0]):
+        if name != 'enhance.conv1.bias':  # rounding errors, before a norm
+            error = (half.float() - full).norm() / full.norm()
+            assert error < 0.1, (name, error)
+
+
 def test_what_a_block_keeps():
     """Tokens and prompt, and less than half of that for all the rest."""
     block = ModalPromptBeta(384)
