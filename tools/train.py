@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmivtuning.engine.data_root import set_data_root
@@ -68,7 +69,10 @@ def main() -> None:
         cfg.resume = True
         if args.resume != 'auto':
             cfg.load_from = args.resume
-    Runner.from_cfg(cfg).train()
+    if 'runner_type' in cfg:  # FlexibleRunner, for sharded training
+        RUNNERS.build(cfg).train()
+    else:
+        Runner.from_cfg(cfg).train()
 
 
 if __name__ == '__main__':
