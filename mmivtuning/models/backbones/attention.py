@@ -175,8 +175,9 @@ class FusedRoPEAttention(TakenOver, AttentionWithRoPE):
             Tensor: Shape (B, E + h * w, C).
         """
         qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
-        value = qkv[:, :, 2]
-        both = qkv[:, :, :2]
+        # a split, for gradients of slices are padded with zeros
+        both, value = qkv.split((2, 1), dim=2)
+        value = value.squeeze(2)
         if self.rope is not None:
             extra = x.shape[1] - patch_resolution[0] * patch_resolution[1]
             direct, swapped = self.rope.tables(tuple(patch_resolution), extra)
