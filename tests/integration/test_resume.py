@@ -80,6 +80,28 @@ def train(work_dir, iterations, hooks=('ExactResumeHook', ), **changes):
     return runner
 
 
+def evaluate(work_dir, model, hook):
+    """Test and return the runner."""
+    runner = Runner(
+        model=copy.deepcopy(model),
+        work_dir=str(work_dir),
+        test_dataloader=dict(
+            batch_size=2,
+            num_workers=0,
+            collate_fn=dict(type='default_collate'),
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(type='NoisePairs')),
+        test_cfg=dict(),
+        test_evaluator=dict(
+            type='DumpResults', out_file_path=str(work_dir / 'out.pkl')),
+        custom_hooks=[hook],
+        default_scope='mmengine',
+        experiment_name='adapter_test',
+        log_level='ERROR')
+    runner.test()
+    return runner
+
+
 def test_resuming_changes_no_bit(tmp_path):
     whole = train(tmp_path / 'whole', 8)
     train(tmp_path / 'parts', 4)
@@ -124,6 +146,11 @@ def test_an_adapter_is_written_and_loaded(tmp_path):
         optim_wrapper=still)
     for name, value in trained.model.named_parameters():
         assert torch.equal(value, dict(again.model.named_parameters())[name])
+    # a test initialises nothing: the hook loads the base too
+    loaded = evaluate(tmp_path / 'test', start, loader)
+    expected = trained.model.state_dict()
+    for name, value in loaded.model.state_dict().items():
+        assert torch.equal(value, expected[name]), name
     # of a run without this base
     with pytest.raises(RuntimeError, match='other frozen weights'):
         train(
