@@ -14,11 +14,12 @@ from mmpretrain.models.backbones.vit_eva02 import AttentionWithRoPE
 from mmpretrain.models.utils import (
     RotaryEmbeddingFast,
     ShiftWindowMSA,
+    SwiGLUFFN,
     WindowMSA,
 )
 from torch import Tensor, nn
 
-from ..modules.recompute import is_compiling
+from ..modules.recompute import is_compiling, recomputed
 
 
 class ResolutionCache:
@@ -274,8 +275,31 @@ class FusedShiftWindowMSA(TakenOver, ShiftWindowMSA):
             tuple(hw_shape), window_size, shift_size, device)
 
 
+class LeanSwiGLU(TakenOver, SwiGLUFFN):
+    """FFN of EVA-02 that keeps half, where its weights are frozen.
+
+    The product of both halves and its norm are computed again.
+    """
+
+    def forward(self, x: Tensor, identity: Optional[Tensor] = None) -> Tensor:
+        """Run the layer on tokens (B, N, C); see the stock class."""
+        if self.w3.weight.requires_grad or is_compiling():
+            return super().forward(x, identity)
+        hidden = recomputed(
+            self, self._hidden, self.w12(x), preserve_rng_state=False)
+        out = self.dropout_layer(self.gamma2(self.w3(hidden)))
+        if self.out_dims != self.embed_dims or not self.add_identity:
+            return out
+        return (x if identity is None else identity) + out
+
+    def _hidden(self, both: Tensor) -> Tensor:
+        """Multiply both halves, and normalise."""
+        gate, value = both.chunk(2, dim=-1)
+        return self.norm(F.silu(gate) * value)
+
+
 def fuse_attention(backbone: nn.Module) -> None:
-    """Replace the attention layers of a backbone that can be faster.
+    """Replace the layers of a backbone that can be faster or leaner.
 
     Args:
         backbone (nn.Module): A stock backbone, changed in place.
@@ -295,4 +319,5 @@ FUSED = {
     AttentionWithRoPE: FusedRoPEAttention,
     WindowMSA: FusedWindowMSA,
     ShiftWindowMSA: FusedShiftWindowMSA,
+    SwiGLUFFN: LeanSwiGLU,
 }
