@@ -101,7 +101,7 @@ def test_predicted_mask_lies_on_the_square(family, size):
             type='mmseg.EncoderDecoder',
             data_preprocessor=dict(
                 type='mmivtuning.PairedSegDataPreprocessor',
-                size_divisor=32,
+                size_divisor=1,
                 **STATISTICS),
             backbone=backbone,
             decode_head=dict(
@@ -112,7 +112,9 @@ def test_predicted_mask_lies_on_the_square(family, size):
                 dropout_ratio=0.,
                 num_classes=2,
                 norm_cfg=dict(type='BN'),
-                align_corners=False),
+                align_corners=False,
+                loss_decode=dict(
+                    type='CrossEntropyLoss', class_weight=[0.2, 1.])),
             train_cfg=dict(),
             test_cfg=dict(mode='whole')))
     image, boxes = image_of(size)
