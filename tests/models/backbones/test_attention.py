@@ -223,3 +223,13 @@ def test_a_cache_forgets_the_oldest():
     source.requires_grad_()
     cache.get(3, (source, ), lambda: made.append('new') or source + 3)
     assert made[-1] == 'new'
+
+
+def test_a_frozen_ffn_of_eva02_keeps_half(families):
+    """Where its weights train, it is the stock layer."""
+    kept = {}
+    x = torch.randn(1, 50, 32, requires_grad=True)
+    for tuning in ('frozen', 'full'):
+        ffn = families['eva02'].build(tuning=tuning).layers[0].mlp
+        kept[tuning] = saved_bytes(ffn, lambda f=ffn: f(x))
+    assert kept['frozen'] < 0.6 * kept['full']
