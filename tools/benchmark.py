@@ -1,4 +1,4 @@
-"""Measure what tuning costs: IV-tuning, full, dual and frozen, interleaved.
+r"""Measure what tuning costs: IV-tuning, full, dual and frozen, interleaved.
 
 For the backbone of each config, and each way of tuning: time of a training
 step and of inference, peak memory (GPU) and bytes kept for the backward
@@ -6,7 +6,7 @@ pass, parameters, operations, and bytes of checkpoint and adapter. The best
 of some repeats counts. Weights are random: nothing is downloaded. Writes
 JSON, Markdown and a plot::
 
-    python tools/benchmark.py CONFIG ... --size 512 512 --batch 2 \\
+    python tools/benchmark.py CONFIG ... --size 512 512 --batch 2 \
         --dtype bfloat16 --out docs/benchmarks/gpu
     python tools/benchmark.py --quick --out work_dirs/benchmark
 

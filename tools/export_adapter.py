@@ -1,10 +1,10 @@
-"""Cut a full checkpoint down to what was trained.
+r"""Cut a full checkpoint down to what was trained.
 
 The adapter, in the safetensors format, belongs to the pretrained weights
 the training started from. Configs load it with ``load_adapter='FILE'`` and
 the hook ``mmivtuning.AdapterHook``::
 
-    python tools/export_adapter.py CONFIG work_dirs/RUN/iter_2000.pth \\
+    python tools/export_adapter.py CONFIG work_dirs/RUN/iter_2000.pth \
         adapter.safetensors
 """
 

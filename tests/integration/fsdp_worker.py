@@ -72,7 +72,7 @@ def main():
                 value, trained[name], rtol=1e-3, atol=1e-5)
             if not trained[name].requires_grad:
                 assert torch.equal(value, initial[name]), name
-    print(f'rank {dist.get_rank()}: {losses}')
+    sys.stdout.write(f'rank {dist.get_rank()}: {losses}\n')
     dist.destroy_process_group()
 
 

@@ -99,6 +99,7 @@ class TakenOver:
         super()._load_from_state_dict(*args, **kwargs)
 
     def train(self, mode: bool = True) -> nn.Module:
+        """Set the mode, and forget what was kept."""
         self.cache.clear()
         return super().train(mode)
 

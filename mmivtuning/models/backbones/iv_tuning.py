@@ -8,7 +8,6 @@ prompt (``tuning='iv'``) or by averaging (every other tuning).
 from copy import deepcopy
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
-import torch
 from mmcv.cnn.bricks.drop import DropPath
 from mmengine.model.weight_init import PretrainedInit, update_init_info
 from torch import Tensor, nn
