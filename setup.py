@@ -32,6 +32,8 @@ EXTRAS = {
     ],
     # The measures of salient object detection.
     'saliency': ['pysodmetrics'],
+    # FLIR cameras' own JPEG files.
+    'radiometric': ['flyr'],
     'dev': [
         'pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'onnx',
         'onnxruntime', 'ruff', 'build'
