@@ -21,7 +21,9 @@ class ExactResumeHook(Hook):
     this hook, an iteration-based run with a fixed ``randomness.seed`` is the
     same, bit for bit, whether it was interrupted or not. Run by epochs,
     mmengine shuffles alike, but augmentations of workers differ: their seed
-    is drawn once an epoch, from the state before the resumption.
+    is drawn once an epoch, from the state before the resumption. The mmengine
+    of the onedl stack skips data at the sampler when it resumes, so that
+    augmentations in workers differ there in either case.
 
     In distributed training the state is that of the first process: right as
     long as all draw alike, which they do unless ``diff_rank_seed`` is set or

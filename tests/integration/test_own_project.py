@@ -1,5 +1,8 @@
 """A user's own config, in another directory, on stock or on our bases."""
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import pytest
 
 IMPORTS = """
@@ -21,9 +24,9 @@ BACKBONE = """dict(
 
 SEGMENTATION = IMPORTS + """
 _base_ = [
-    'mmseg::_base_/models/segformer_mit-b0.py',
-    'mmseg::_base_/default_runtime.py',
-    'mmseg::_base_/schedules/schedule_20k.py',
+    '{mmseg}/_base_/models/segformer_mit-b0.py',
+    '{mmseg}/_base_/default_runtime.py',
+    '{mmseg}/_base_/schedules/schedule_20k.py',
 ]
 classes = ('background', 'car', 'person', 'sign', 'cone')
 palette = [[0, 0, 0], [0, 0, 255], [255, 0, 0], [255, 255, 0], [255, 128, 0]]
@@ -174,7 +177,10 @@ def project(tmp_path):
 
 
 def test_segmentation_on_stock_bases(mim, project, scenes):
+    # By path: `mmseg::` is found under another name on the onedl stack.
+    mmseg = Path(find_spec('mmseg').origin).parent / '.mim/configs'
     text = SEGMENTATION.replace('{backbone}', BACKBONE)
+    text = text.replace('{mmseg}', str(mmseg))
     (project / 'mine.py').write_text(text.replace('{scenes}', str(scenes)))
     printed = mim('train', 'mmseg', 'mine.py', cwd=project)
     assert 'mIoU' in printed

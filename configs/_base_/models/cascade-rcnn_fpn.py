@@ -8,6 +8,9 @@ model = dict(
         pad_size_divisor=32),
     neck=dict(
         type='FPN',
+        # Maps of plain transformers have a few huge channels, which drown
+        # the small initial weights of the heads.
+        norm_cfg=dict(type='GN', num_groups=32),
         out_channels=256,
         num_outs=5),
     rpn_head=dict(
