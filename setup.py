@@ -92,9 +92,7 @@ setup(
     packages=find_packages(include=['mmivtuning', 'mmivtuning.*']),
     install_requires=['numpy', 'rich', 'safetensors', 'scipy'],
     extras_require=EXTRAS,
-    # No console script: the mim of the onedl stack takes the first file that a
-    # distribution lists for its package, and scripts are listed first.
-    # `python -m mmivtuning` is the command.
+    entry_points={'console_scripts': ['mmivtuning = mmivtuning.cli:main']},
     cmdclass={'build_py': BuildPyWithMim},
     zip_safe=False,
     classifiers=[

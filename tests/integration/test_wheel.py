@@ -58,7 +58,11 @@ def installed(run, wheel) -> Path:
     # The packages of this environment, behind the wheel's own folder. The
     # hook of an editable install is not run from a path in a .pth file.
     site = next(folder.glob('lib/python*/site-packages'))
-    (site / 'parent.pth').write_text(sysconfig.get_path('purelib') + '\n')
+    parent = Path(sysconfig.get_path('purelib'))
+    (site / 'parent.pth').write_text(f'{parent}\n')
+    # setuptools' own, which gives distutils back to Python 3.12.
+    shim = (parent / 'distutils-precedence.pth').read_text()
+    (site / 'shim.pth').write_text(shim)
     return python
 
 
@@ -82,20 +86,27 @@ def test_wheel_contents(wheel, root):
     assert 'mmivtuning/.mim/model-index.yml' in names
 
 
-def test_mim_trains_by_name_from_the_wheel(run, installed, scenes, tmp_path):
+def test_mim_trains_by_name_from_the_wheel(run, installed, scenes, tmp_path,
+                                           detection_toolbox):
     where = run(
         installed,
         '-c',
         'import mmivtuning; print(mmivtuning.__file__)',
         cwd=tmp_path)
     assert str(installed.parent.parent) in where
+    package, config = 'mmivtuning', CONFIG
+    if detection_toolbox != 'mmdet':
+        # The mim of the onedl stack looks for configs in the folder of the
+        # first file that a distribution lists, here its metadata: by path.
+        shipped = Path(where.strip()).parent / '.mim/configs'
+        package, config = 'mmseg', next(shipped.rglob(CONFIG))
     printed = run(
         installed,
         '-m',
         'mim',
         'train',
-        'mmivtuning',
-        CONFIG,
+        package,
+        config,
         '--cfg-options',
         'train_cfg.max_iters=2',
         f'train_dataloader.dataset.data_root={scenes}',
