@@ -157,8 +157,9 @@ def build_runner(config: str,
         num_workers=1,
         sampler=dict(type='InfiniteSampler', shuffle=True),
         batch_sampler=None)
-    for loader in (cfg.val_dataloader, cfg.test_dataloader):
-        loader.update(num_workers=1, persistent_workers=False)
+    cfg.test_dataloader.update(num_workers=1, persistent_workers=False)
+    # Tested at the end: mmengine would validate there as well.
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
     # The recipe of the config, with its rate, over a few steps.
     cfg.train_cfg = dict(
         type='IterBasedTrainLoop',
