@@ -343,7 +343,9 @@ def main() -> None:
         **others,
         torch=torch.__version__,
         seconds=round(time.monotonic() - started))
-    (work_dir / 'figures.json').write_text(json.dumps(figures, indent=2))
+    # Some measures are numpy's numbers.
+    (work_dir / 'figures.json').write_text(
+        json.dumps(figures, indent=2, default=float))
     pictures = ', '.join(path.name for path in sorted(work_dir.glob('*.png')))
     console.print(
         f'Done in {figures["seconds"]} s. Pictures, figures, logs and '
