@@ -1,9 +1,29 @@
-"""The command ``mmivtuning``, thin over the package."""
+"""The command ``mmivtuning``, thin over the package.
+
+A command is a module with ``add_arguments(parser)`` and ``run(args)``, which
+returns the exit status. It is imported only when it is asked for: checking
+pairs needs no torch.
+"""
 
 import argparse
-from typing import Optional, Sequence
+import sys
+from importlib import import_module
+from typing import NamedTuple, Optional, Sequence
 
-from mmivtuning.pairs import check_command
+
+class Command(NamedTuple):
+    """Where a command lives and what its help says."""
+
+    module: str
+    help: str
+    description: str
+
+
+COMMANDS = dict(
+    check=Command(
+        'mmivtuning.pairs.check_command', 'find every bad pair of a data set',
+        'Find every bad pair of a data set, before training does. The exit '
+        'status is 1 if there are errors.'))
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -13,17 +33,18 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         argv (Sequence[str], optional): Arguments. Default: None, those of the
             process.
     """
+    argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog='mmivtuning',
         description='Infrared-visible pairs: see the commands.')
     commands = parser.add_subparsers(
         dest='command', metavar='COMMAND', required=True)
-    check = commands.add_parser(
-        'check',
-        help='find every bad pair of a data set',
-        description='Find every bad pair of a data set, before training '
-        'does. The exit status is 1 if there are errors.')
-    check_command.add_arguments(check)
-    check.set_defaults(run=check_command.run)
+    for name, command in COMMANDS.items():
+        subparser = commands.add_parser(
+            name, help=command.help, description=command.description)
+        if argv[:1] == [name]:
+            module = import_module(command.module)
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
     args = parser.parse_args(argv)
     return args.run(args)
