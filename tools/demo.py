@@ -10,8 +10,6 @@ import argparse
 import contextlib
 import io
 import json
-import runpy
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -38,6 +36,7 @@ from mmivtuning.engine import PairedVisualizationHook
 from mmivtuning.engine.data_root import set_data_root
 from mmivtuning.engine.pictures import stack_rows
 from mmivtuning.models.freezing import count_parameters
+from mmivtuning.scenes import write_scenes
 
 ROOT = Path(__file__).resolve().parent.parent
 SEGMENTATION = ('configs/segmentation/scenes/'
@@ -119,25 +118,6 @@ def quiet() -> Iterator[None]:
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter('ignore')
         yield
-
-
-def make_scenes(folder: Path, train: int, val: int) -> None:
-    """Write the paired scenes, in place of those of an earlier demo."""
-    command = [
-        'make_scenes.py', '--out',
-        str(folder), '--train',
-        str(train), '--val',
-        str(val), '--force'
-    ]
-    arguments, sys.argv = sys.argv, command
-    try:
-        runpy.run_path(
-            str(ROOT / 'data_prep/make_scenes.py'), run_name='__main__')
-    except SystemExit as done:
-        if done.code:
-            raise
-    finally:
-        sys.argv = arguments
 
 
 def build_runner(config: str,
@@ -325,7 +305,9 @@ def main() -> None:
     console.print('IV-tuning on synthetic infrared-visible pairs: at most 10 '
                   'minutes on two cores')
     scenes = work_dir / 'scenes'
-    make_scenes(scenes, arguments.train, arguments.val)
+    # In place of those of an earlier demo.
+    write_scenes(
+        scenes, dict(train=arguments.train, val=arguments.val), force=True)
     rows = segmentation(work_dir, scenes, arguments.steps)
     others = {}
     if arguments.other_steps:

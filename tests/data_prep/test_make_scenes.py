@@ -13,7 +13,7 @@ import pytest
 
 from mmivtuning.pairs import find_pairs, read_pair
 from mmivtuning.pairs.benchmarks import BENCHMARKS, SCENE_THINGS
-from mmivtuning.scenes import make_scene
+from mmivtuning.scenes import data_set, make_scene
 
 SIZE = (56, 70)
 FOLDERS = ('visible', 'infrared', 'labels', 'masks')
@@ -252,7 +252,7 @@ def test_failure_leaves_nothing(tmp_path, monkeypatch):
     def fail(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(make_scenes, 'write_split', fail)
+    monkeypatch.setattr(data_set, 'write_split', fail)
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path / 'dir' / 'out', train=2, val=1)
     assert not list((tmp_path / 'dir').iterdir())
@@ -265,7 +265,7 @@ def test_asked_to_end_leaves_nothing(tmp_path, monkeypatch):
     def end(*args: object, **kwargs: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(make_scenes, 'write_split', end)
+    monkeypatch.setattr(data_set, 'write_split', end)
     with pytest.raises(SystemExit):
         make(tmp_path / 'dir' / 'out', train=2, val=1)
     assert not list((tmp_path / 'dir').iterdir())
