@@ -20,8 +20,10 @@ from .matching import (
                        index_stems,
                        list_names,
                        match_stems,
+                       unpaired,
 )
 from .reading import (
+                       combine_planes,
                        decode_pair,
                        is_coloured,
                        read_pair,
@@ -35,9 +37,10 @@ from .reading import (
 
 __all__ = [
     'IMAGE_SUFFIXES', 'ImageFacts', 'MissingPartnerError', 'PairError',
-    'PairFacts', 'PairNames', 'check_complete', 'decode_image', 'decode_pair',
-    'describe_image', 'describe_pair', 'exif_orientation', 'find_pairs',
-    'image_stem', 'index_stems', 'is_coloured', 'list_names', 'list_offenders',
-    'match_stems', 'read_bytes', 'read_pair', 'split_pair_file', 'stack_pair',
-    'stretch', 'to_grey', 'to_infrared', 'to_visible'
+    'PairFacts', 'PairNames', 'check_complete', 'combine_planes',
+    'decode_image', 'decode_pair', 'describe_image', 'describe_pair',
+    'exif_orientation', 'find_pairs', 'image_stem', 'index_stems',
+    'is_coloured', 'list_names', 'list_offenders', 'match_stems', 'read_bytes',
+    'read_pair', 'split_pair_file', 'stack_pair', 'stretch', 'to_grey',
+    'to_infrared', 'to_visible', 'unpaired'
 ]

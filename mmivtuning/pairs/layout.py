@@ -210,6 +210,14 @@ def remove_leftovers(out: Path) -> None:
                 _remove(path)
 
 
+def clear_partials(folder: Path) -> None:
+    """Clear half-written files of killed processes below a folder."""
+    for path in Path(folder).rglob('.*.partial-*'):
+        number = path.name.rpartition('-')[2]
+        if number.isdigit() and not _alive(int(number)):
+            _remove(path)
+
+
 def _alive(process: int) -> bool:
     """Whether a process of this number runs here."""
     try:

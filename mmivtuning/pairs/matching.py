@@ -107,6 +107,28 @@ def match_stems(visible: Mapping[str, str],
         MissingPartnerError: If an image has no partner; up to ten are
             listed.
     """
+    lonely = unpaired(visible, infrared, folders, allow_extra_infrared)
+    if lonely:
+        raise MissingPartnerError(
+            f'{len(lonely)} missing partner(s); the files of a pair share '
+            f'their stem:{list_offenders(lonely)}')
+    return [
+        PairNames(stem, name, infrared[stem])
+        for stem, name in visible.items()
+    ]
+
+
+def unpaired(visible: Mapping[str, str],
+             infrared: Mapping[str, str],
+             folders: Sequence[str] = ('visible', 'infrared'),
+             allow_extra_infrared: bool = False) -> List[str]:
+    """Say of every image without a partner that it has none.
+
+    Takes the arguments of :func:`match_stems`.
+
+    Returns:
+        list[str]: A sentence for each, in the order of the stems.
+    """
     lonely = [
         f'{folders[0]}/{visible[stem]} has no infrared partner in '
         f"'{folders[1]}'" for stem in visible if stem not in infrared
@@ -116,14 +138,7 @@ def match_stems(visible: Mapping[str, str],
             f'{folders[1]}/{infrared[stem]} has no visible partner in '
             f"'{folders[0]}'" for stem in infrared if stem not in visible
         ]
-    if lonely:
-        raise MissingPartnerError(
-            f'{len(lonely)} missing partner(s); the files of a pair share '
-            f'their stem:{list_offenders(lonely)}')
-    return [
-        PairNames(stem, name, infrared[stem])
-        for stem, name in visible.items()
-    ]
+    return lonely
 
 
 def list_names(folder: str) -> Iterator[str]:

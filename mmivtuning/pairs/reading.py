@@ -287,6 +287,35 @@ def decode_pair(visible_data: bytes,
                 f"'{visible_name}' has the EXIF orientation "
                 f"{orientations[0]}, '{infrared_name}' {orientations[1]} (1 "
                 'is upright): store both upright')
+    return combine_planes(visible, infrared, visible_name, infrared_name,
+                          infrared_range, convert, align)
+
+
+def combine_planes(visible: np.ndarray,
+                   infrared: np.ndarray,
+                   visible_name: str,
+                   infrared_name: str,
+                   infrared_range: Optional[Range] = None,
+                   convert: Optional[Callable] = None,
+                   align: Optional[Callable] = None) -> np.ndarray:
+    """Make a pair of planes that were decoded, or never were in a file.
+
+    Args:
+        visible (np.ndarray): uint8 or uint16 (H, W, C), B, G, R or grey.
+        infrared (np.ndarray): Any real dtype, (H, W, C).
+        visible_name (str): For messages.
+        infrared_name (str): For messages.
+        infrared_range (tuple[float, float], optional): See
+            :func:`to_infrared`. Default: None.
+        convert (callable, optional): See :func:`decode_pair`.
+        align (callable, optional): Likewise.
+
+    Returns:
+        np.ndarray: uint8 (H, W, 4), B, G, R, infrared.
+
+    Raises:
+        PairError: If an image is unusable or the two do not fit each other.
+    """
     visible = to_visible(visible, visible_name)
     if convert is None:
         infrared = to_infrared(infrared, infrared_name, infrared_range)

@@ -22,11 +22,20 @@ _THUMBNAIL = 300
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file, all of it or nothing; makes the folder."""
+def write_atomically(path: Path, content: bytes,
+                     clear: bool = True) -> None:
+    """Write a file, all of it or nothing; makes the folder.
+
+    Args:
+        path (Path): The file.
+        content (bytes): All of it.
+        clear (bool): Whether what killed processes left of this file is
+            looked for, which lists the folder. Default: True.
+    """
     path = Path(os.path.abspath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(path)
+    if clear:
+        remove_leftovers(path)
     partial = path.with_name(f'.{path.name}.partial-{os.getpid()}')
     try:
         partial.write_bytes(content)
