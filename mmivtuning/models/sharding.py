@@ -5,7 +5,7 @@ from torch import nn
 
 def wrap_layers(module: nn.Module, recurse: bool,
                 nonwrapped_numel: int) -> bool:
-    """Shard each layer that has prompts on its own: a policy of FSDP.
+    """Shard each layer of a backbone on its own: a policy of FSDP.
 
     Args:
         module (nn.Module): A module of the model.
@@ -15,4 +15,4 @@ def wrap_layers(module: nn.Module, recurse: bool,
     Returns:
         bool: Whether to look inside, or to shard the module.
     """
-    return recurse or getattr(module, 'is_prompted', False)
+    return recurse or getattr(module, 'is_tuned_layer', False)

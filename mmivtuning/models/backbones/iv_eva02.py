@@ -1,39 +1,36 @@
 """IV-tuning of EVA-02."""
 
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Optional, Tuple
 
 from mmpretrain.models.backbones import ViTEVA02
 from mmpretrain.models.backbones.vit_eva02 import EVA02EndcoderLayer
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmivtuning.registry import MODELS
 
-from .iv_tuning import PromptedLayer
-from .iv_vit import IVPlainBackbone
+from .iv_tuning import TunedLayer
+from .iv_vit import IVPlainBackbone, with_context
 
 
-class IVEVA02EncoderLayer(PromptedLayer, EVA02EndcoderLayer):
-    """Encoder layer of EVA-02 with an MP-beta after attention and FFN."""
+class IVEVA02EncoderLayer(TunedLayer, EVA02EndcoderLayer):
+    """Encoder layer of EVA-02, in two parts."""
 
-    def forward(self, x: Tensor, prompt: Tensor,
-                hw: Tuple[int, int]) -> Tensor:
-        """Run the layer.
+    # The two halves of EVA02EndcoderLayer.forward; a context is new. Tokens
+    # in front of the patches are not rotated.
 
-        Args:
-            x (Tensor): Tokens, shape (B, E + h * w, C).
-            prompt (Tensor): The prompt, shape (B, h * w, C), or tokens of
-                a layer, shape (B, E + h * w, C).
-            hw (tuple[int, int]): The grid (h, w).
+    def attend(self,
+               x: Tensor,
+               hw: Tuple[int, int],
+               context: Optional[Tensor] = None) -> Tensor:
+        """Run attention; see the base class."""
+        if context is None:
+            return x + self.drop_path(self.attn(self.norm1(x), hw))
+        tokens = self.attn(self.norm1(with_context(context, x)), hw)
+        return x + self.drop_path(tokens[:, context.shape[1]:])
 
-        Returns:
-            Tensor: Tokens, shape (B, E + h * w, C).
-        """
-        # EVA02EndcoderLayer.forward; the two prompt calls are new.
-        extra = x.shape[1] - hw[0] * hw[1]
-        x = x + self.drop_path(self.attn(self.norm1(x), hw))
-        x = self.prompt_beta_attn(x, prompt, hw, extra)
-        x = x + self.drop_path(self.mlp(self.norm2(x)))
-        return self.prompt_beta_ffn(x, prompt, hw, extra)
+    def feed(self, x: Tensor) -> Tensor:
+        """Run the FFN; see the base class."""
+        return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
 @MODELS.register_module()
@@ -56,6 +53,7 @@ class IVViTEVA02(IVPlainBackbone, ViTEVA02):
         ValueError: If ``rope_grid`` is not positive.
     """
 
+    layer_type = IVEVA02EncoderLayer
     computed_buffers = ('rope.freqs_cos', 'rope.freqs_sin')
 
     def __init__(self,
@@ -66,12 +64,3 @@ class IVViTEVA02(IVPlainBackbone, ViTEVA02):
         if rope_grid is not None and rope_grid < 1:
             raise ValueError(f'rope_grid must be positive, found {rope_grid}')
         self.rope.grid = rope_grid
-
-    def prompted_layer(self, layer: nn.Module,
-                       build_prompt: Callable[[], nn.Module]) -> nn.Module:
-        """Make a prompted layer of a stock one."""
-        return IVEVA02EncoderLayer(layer, build_prompt)
-
-    def stock_layer_args(self, hw: Tuple[int, int]) -> Tuple:
-        """Arguments of a stock layer besides tokens."""
-        return (hw, )

@@ -1,6 +1,6 @@
 """IV-tuning of Swin Transformers."""
 
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from mmpretrain.models.backbones import SwinTransformer
 from mmpretrain.models.backbones.swin_transformer import SwinBlock
@@ -9,30 +9,37 @@ from torch import Tensor, nn
 
 from mmivtuning.registry import MODELS
 
-from .iv_tuning import IVTuningBackbone, PromptedLayer
+from .context_attention import ContextShiftWindowMSA, ContextWindowMSA
+from .iv_tuning import IVTuningBackbone, TunedLayer
 from .loading import resize_relative_position_bias
 
 
-class IVSwinBlock(PromptedLayer, SwinBlock):
-    """Swin block with an MP-beta after window attention and FFN."""
+class IVSwinBlock(TunedLayer, SwinBlock):
+    """Swin block, in two parts."""
 
-    def forward(self, x: Tensor, hw_shape: Tuple[int, int],
-                prompt: Tensor) -> Tensor:
-        """Run the block.
+    @property
+    def attention(self) -> nn.Module:
+        """The module that has the projection ``qkv``."""
+        return self.attn.w_msa
 
-        Args:
-            x (Tensor): Tokens, shape (B, h * w, C).
-            hw_shape (tuple[int, int]): The grid (h, w).
-            prompt (Tensor): The prompt of the stage, shape (B, h * w, C).
+    def accept_context(self) -> None:
+        """Make every window see a context."""
+        self.attn.w_msa = ContextWindowMSA.of(self.attn.w_msa)
+        self.attn = ContextShiftWindowMSA.of(self.attn)
 
-        Returns:
-            Tensor: Tokens, shape (B, h * w, C).
-        """
-        # SwinBlock.forward; the two prompt calls are new.
-        x = x + self.attn(self.norm1(x), hw_shape)
-        x = self.prompt_beta_attn(x, prompt, hw_shape)
-        x = self.ffn(self.norm2(x), identity=x)
-        return self.prompt_beta_ffn(x, prompt, hw_shape)
+    # The two halves of SwinBlock.forward; a context is new.
+
+    def attend(self,
+               x: Tensor,
+               hw: Tuple[int, int],
+               context: Optional[Tensor] = None) -> Tensor:
+        """Run window attention; see the base class."""
+        contexts = () if context is None else (self.norm1(context), )
+        return x + self.attn(self.norm1(x), hw, *contexts)
+
+    def feed(self, x: Tensor) -> Tensor:
+        """Run the FFN; see the base class."""
+        return self.ffn(self.norm2(x), identity=x)
 
 
 @MODELS.register_module()
@@ -58,6 +65,7 @@ class IVSwinTransformer(IVTuningBackbone, SwinTransformer):
         [(1, 96, 15, 20), (1, 192, 8, 10), (1, 384, 4, 5), (1, 768, 2, 3)]
     """
 
+    layer_type = IVSwinBlock
     first_frozen_stages = 0
     computed_buffers = ('relative_position_index', )
 
@@ -67,16 +75,11 @@ class IVSwinTransformer(IVTuningBackbone, SwinTransformer):
                  **kwargs: Any) -> None:
         super().__init__(*args, pad_small_map=pad_small_map, **kwargs)
 
-    def prompted_layers(self) -> Iterator[Tuple[nn.ModuleList, int, int]]:
+    def used_layers(self) -> Iterator[Tuple[nn.ModuleList, int, int]]:
         """Yield the blocks of every stage up to the last output."""
         for stage in list(self.stages)[:self.last_output + 1]:
             for index in range(len(stage.blocks)):
                 yield stage.blocks, index, stage.embed_dims
-
-    def prompted_layer(self, layer: nn.Module,
-                       build_prompt: Callable[[], nn.Module]) -> nn.Module:
-        """Make a prompted block of a stock one."""
-        return IVSwinBlock(layer, build_prompt)
 
     def unused_modules(self) -> List[nn.Module]:
         """List stages and the merging after the last output."""
@@ -120,10 +123,9 @@ class IVSwinTransformer(IVTuningBackbone, SwinTransformer):
         for i in range(self.last_output + 1):
             stage = self.stages[i]
             for block in stage.blocks:
-                if getattr(block, 'is_prompted', False):
-                    x = self.run_layer(block, x, hw, prompt)
-                else:
-                    x = self.run_layer(block, x, hw)
+                x = self.run_layer(block, x, hw, prompt)
+                prompt = self._tuning.next_prompt(
+                    prompt, x, enters_stage=False)
             merge = stage.downsample is not None
             if merge and self.out_after_downsample:
                 x, hw = stage.downsample(x, hw)
@@ -134,7 +136,7 @@ class IVSwinTransformer(IVTuningBackbone, SwinTransformer):
             if (merge and not self.out_after_downsample
                     and i < self.last_output):
                 x, hw = stage.downsample(x, hw)
-            prompt = x
+            prompt = self._tuning.next_prompt(prompt, x, enters_stage=True)
         return tuple(outs)
 
     def _prepare_pair_weights(self, state_dict: Dict[str, Tensor],

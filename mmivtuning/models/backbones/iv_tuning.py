@@ -6,7 +6,17 @@ prompt (``tuning='iv'``) or by averaging (every other tuning).
 """
 
 from copy import deepcopy
-from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
+from typing import (
+    Any,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Set,
+    Tuple,
+    Type,
+)
 
 from mmcv.cnn.bricks.drop import DropPath
 from mmengine.model.weight_init import PretrainedInit, update_init_info
@@ -17,36 +27,72 @@ from ..modules.modal_prompt import PROMPT_INITS
 from ..modules.recompute import recomputed
 from .attention import ResolutionCache, fuse_attention
 from .loading import load_pretrained
-from .tuning import TUNINGS
+from .tuning import Tuning, build_tuning
 
 INFRARED_INITS = ('copy', 'random')
 
 
-class PromptedLayer:
-    """Mixin: a stock layer with an MP-beta after each of its two parts.
+class TunedLayer:
+    """Mixin: a stock layer in two parts, between which a tuning may act.
 
-    The submodules of the stock layer are taken over under their names.
+    The submodules of the stock layer are taken over under their names. A
+    binding to a stock layer defines both parts; both include the residual.
 
     Args:
         layer (nn.Module): The stock layer.
-        build_prompt (Callable): Builds an MP-beta.
     """
 
     # An attribute, which wrappers for sharding and compilation pass on.
-    is_prompted = True
+    is_tuned_layer = True
 
-    def __init__(self, layer: nn.Module,
-                 build_prompt: Callable[[], nn.Module]) -> None:
+    def __init__(self, layer: nn.Module) -> None:
         nn.Module.__init__(self)
         self.__dict__.update({
             name: value
             for name, value in vars(layer).items()
             if name not in self.__dict__
         })
+        self.training = layer.training
         for name, child in layer.named_children():
             self.add_module(name, child)
-        self.prompt_beta_attn = build_prompt()
-        self.prompt_beta_ffn = build_prompt()
+        # How it runs, which a tuning that is attached replaces.
+        self.run = Tuning.run
+
+    @property
+    def attention(self) -> nn.Module:
+        """The module that has the projection ``qkv``."""
+        return self.attn
+
+    def accept_context(self) -> None:
+        """Get ready for a context in :meth:`attend`."""
+
+    def attend(self,
+               x: Tensor,
+               hw: Tuple[int, int],
+               context: Optional[Tensor] = None) -> Tensor:
+        """Run the first part.
+
+        Args:
+            x (Tensor): Tokens, shape (B, E + h * w, C).
+            hw (tuple[int, int]): The grid (h, w).
+            context (Tensor, optional): Tokens without position that the
+                attention sees besides, shape (1, N, C). Defaults to None.
+
+        Returns:
+            Tensor: Tokens, shape (B, E + h * w, C).
+        """
+        raise NotImplementedError
+
+    def feed(self, x: Tensor) -> Tensor:
+        """Run the second part, the feed-forward network, on tokens."""
+        raise NotImplementedError
+
+    def forward(self,
+                x: Tensor,
+                hw: Tuple[int, int],
+                prompt: Optional[Tensor] = None) -> Tensor:
+        """Run the layer; see :meth:`Tuning.run`."""
+        return self.run(self, x, hw, prompt)
 
 
 class IVTuningBackbone:
@@ -54,8 +100,11 @@ class IVTuningBackbone:
 
     Args:
         *args: Arguments of the stock backbone.
-        tuning (str): ``'iv'``, ``'full'``, ``'frozen'``, or ``'visible'``,
-            which ignores infrared. Defaults to ``'iv'``.
+        tuning (str): ``'iv'``, ``'full'``, ``'frozen'``, ``'lora'``,
+            ``'adaptformer'``, ``'vpt_deep'``, ``'bitfit'``, or ``'visible'``,
+            which is ``'full'`` without infrared. Defaults to ``'iv'``.
+        tuning_options (dict, optional): Arguments of the tuning's class in
+            :mod:`mmivtuning.models.backbones.tuning`. Defaults to None.
         prompt_init (str): ``'paper'`` or ``'identity'``, with which features
             start as the stock backbone's of the visible planes.
             Defaults to ``'paper'``.
@@ -85,6 +134,7 @@ class IVTuningBackbone:
     def __init__(self,
                  *args: Any,
                  tuning: str = 'iv',
+                 tuning_options: Optional[Mapping[str, Any]] = None,
                  prompt_init: str = 'paper',
                  infrared_init: str = 'copy',
                  infrared_channels: int = 3,
@@ -94,8 +144,8 @@ class IVTuningBackbone:
         super().__init__(*args, **kwargs)
         fuse_attention(self)
         self.position_cache = ResolutionCache()
+        self._tuning = build_tuning(tuning, tuning_options)
         for name, value, known in (
-                ('tuning', tuning, tuple(TUNINGS)),
                 ('prompt_init', prompt_init, PROMPT_INITS),
                 ('infrared_init', infrared_init, INFRARED_INITS),
                 ('infrared_channels', infrared_channels, (1, 3))):
@@ -111,12 +161,15 @@ class IVTuningBackbone:
             if isinstance(module, DropPath):
                 module.drop_prob = float(module.drop_prob)
         self.tuning = tuning
+        self.prompt_init = prompt_init
+        self.with_simam = with_simam
         self.infrared_init = infrared_init
         self.infrared_channels = infrared_channels
         self.with_cp = with_cp
         self.stock_keys = frozenset(self.state_dict())
         self.last_output = max(self.out_indices)
-        self._tuning = TUNINGS[tuning](prompt_init, with_simam)
+        for layers, index, _ in self.used_layers():
+            layers[index] = self.layer_type(layers[index])
         stock_frozen = self._stock_frozen_parameters()
         self.infrared_embed = self._build_infrared_embed()
         self._tuning.attach(self)
@@ -125,13 +178,11 @@ class IVTuningBackbone:
 
     # What a binding to a stock backbone defines.
 
-    def prompted_layers(self) -> Iterator[Tuple[nn.ModuleList, int, int]]:
-        """Yield the layers that get prompts: list, index and width."""
-        raise NotImplementedError
+    # The binding to a stock layer.
+    layer_type: Type[TunedLayer] = TunedLayer
 
-    def prompted_layer(self, layer: nn.Module,
-                       build_prompt: Callable[[], nn.Module]) -> nn.Module:
-        """Make a prompted layer of a stock one."""
+    def used_layers(self) -> Iterator[Tuple[nn.ModuleList, int, int]]:
+        """Yield the layers that outputs depend on: list, index, width."""
         raise NotImplementedError
 
     def unused_modules(self) -> List[nn.Module]:
@@ -147,6 +198,23 @@ class IVTuningBackbone:
         raise NotImplementedError
 
     # What all have in common.
+
+    def tuned_layers(self) -> List[Tuple[TunedLayer, int]]:
+        """List the layers that outputs depend on, with their widths."""
+        return [(layers[index], embed_dims)
+                for layers, index, embed_dims in self.used_layers()]
+
+    def prompted_layers(self) -> List[Tuple[TunedLayer, int]]:
+        """List those on whose patch tokens an output depends."""
+        return self.tuned_layers()
+
+    def unused_parameters(self) -> Set[int]:
+        """Return the ids of parameters on which no output depends."""
+        return {
+            id(parameter)
+            for module in self.unused_modules()
+            for parameter in module.parameters()
+        }
 
     def tuned_parameters(self) -> List[str]:
         """Declare what trains besides what added modules declare."""

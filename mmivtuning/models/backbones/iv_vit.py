@@ -2,7 +2,6 @@
 
 from typing import (
     Any,
-    Callable,
     Dict,
     Iterator,
     List,
@@ -23,31 +22,32 @@ from torch import Tensor, nn
 from mmivtuning.registry import MODELS
 
 from ..necks import plain_pyramid
-from .iv_tuning import IVTuningBackbone, PromptedLayer
+from .iv_tuning import IVTuningBackbone, TunedLayer
 
 
-class IVEncoderLayer(PromptedLayer, TransformerEncoderLayer):
-    """Encoder layer of a ViT with an MP-beta after attention and FFN."""
+def with_context(context: Tensor, x: Tensor) -> Tensor:
+    """Put a context (1, N, C) in front of the tokens of each image."""
+    return torch.cat((context.expand(x.shape[0], -1, -1), x), 1)
 
-    def forward(self, x: Tensor, prompt: Tensor,
-                hw: Tuple[int, int]) -> Tensor:
-        """Run the layer.
 
-        Args:
-            x (Tensor): Tokens, shape (B, E + h * w, C).
-            prompt (Tensor): The prompt, shape (B, h * w, C), or tokens of
-                a layer, shape (B, E + h * w, C).
-            hw (tuple[int, int]): The grid (h, w).
+class IVEncoderLayer(TunedLayer, TransformerEncoderLayer):
+    """Encoder layer of a ViT, in two parts."""
 
-        Returns:
-            Tensor: Tokens, shape (B, E + h * w, C).
-        """
-        # TransformerEncoderLayer.forward; the two prompt calls are new.
-        extra = x.shape[1] - hw[0] * hw[1]
-        x = x + self.attn(self.ln1(x))
-        x = self.prompt_beta_attn(x, prompt, hw, extra)
-        x = self.ffn(self.ln2(x), identity=x)
-        return self.prompt_beta_ffn(x, prompt, hw, extra)
+    # The two lines of TransformerEncoderLayer.forward; a context is new.
+
+    def attend(self,
+               x: Tensor,
+               hw: Tuple[int, int],
+               context: Optional[Tensor] = None) -> Tensor:
+        """Run attention; see the base class."""
+        if context is None:
+            return x + self.attn(self.ln1(x))
+        tokens = with_context(context, x)
+        return x + self.attn(self.ln1(tokens))[:, context.shape[1]:]
+
+    def feed(self, x: Tensor) -> Tensor:
+        """Run the FFN; see the base class."""
+        return self.ffn(self.ln2(x), identity=x)
 
 
 class IVPlainBackbone(IVTuningBackbone):
@@ -110,11 +110,15 @@ class IVPlainBackbone(IVTuningBackbone):
             raise ValueError('pyramid_strides needs square patches that do '
                              f'not overlap, found {conv}')
 
-    def prompted_layers(self) -> Iterator[Tuple[nn.ModuleList, int, int]]:
-        """Yield the layers whose patch tokens an output depends on."""
-        last = self.last_output - (self.out_type == 'cls_token')
-        for index in range(min(last + 1, self.num_layers)):
+    def used_layers(self) -> Iterator[Tuple[nn.ModuleList, int, int]]:
+        """Yield the layers up to the last output: list, index, width."""
+        for index in range(min(self.last_output + 1, self.num_layers)):
             yield self.layers, index, self.embed_dims
+
+    def prompted_layers(self) -> List[Tuple[TunedLayer, int]]:
+        """List the layers on whose patch tokens an output depends."""
+        last = self.last_output + (self.out_type != 'cls_token')
+        return self.tuned_layers()[:last]
 
     def unused_modules(self) -> List[nn.Module]:
         """List layers after the last output and a norm that is not used."""
@@ -133,10 +137,6 @@ class IVPlainBackbone(IVTuningBackbone):
         return name.startswith(('ln1.', 'ln2.')) or (
             name == 'cls_token' and not self.with_cls_token)
 
-    def stock_layer_args(self, hw: Tuple[int, int]) -> Tuple:
-        """Arguments of a stock layer besides tokens."""
-        return ()
-
     def forward(self, x: Tensor) -> Tuple[Tensor, ...]:
         """Compute features of pairs.
 
@@ -153,7 +153,8 @@ class IVPlainBackbone(IVTuningBackbone):
         x, prompt, hw = self.embed_pair(x)
         # VisionTransformer.forward; prompt and pyramid are new.
         if self.cls_token is not None:
-            x = torch.cat((self.cls_token.expand(len(x), -1, -1), x), dim=1)
+            token = self.cls_token.expand(x.shape[0], -1, -1)
+            x = torch.cat((token, x), dim=1)
         x = x + self.position_cache.get(
             hw, (self.pos_embed, ), lambda: resize_pos_embed(
                 self.pos_embed,
@@ -164,12 +165,8 @@ class IVPlainBackbone(IVTuningBackbone):
         x = self.pre_norm(self.drop_after_pos(x))
         outs: Dict[int, Tensor] = {}
         for i in range(self.last_output + 1):
-            layer = self.layers[i]
-            if getattr(layer, 'is_prompted', False):
-                x = self.run_layer(layer, x, prompt, hw)
-                prompt = x
-            else:
-                x = self.run_layer(layer, x, *self.stock_layer_args(hw))
+            x = self.run_layer(self.layers[i], x, hw, prompt)
+            prompt = self._tuning.next_prompt(prompt, x, enters_stage=True)
             if i == self.num_layers - 1 and self.final_norm:
                 x = self.ln1(x)
             if i in self.out_indices:
@@ -198,7 +195,4 @@ class IVVisionTransformer(IVPlainBackbone, VisionTransformer):
         [(1, 384, 15, 20), (1, 384, 8, 10), (1, 384, 4, 5), (1, 384, 2, 3)]
     """
 
-    def prompted_layer(self, layer: nn.Module,
-                       build_prompt: Callable[[], nn.Module]) -> nn.Module:
-        """Make a prompted layer of a stock one."""
-        return IVEncoderLayer(layer, build_prompt)
+    layer_type = IVEncoderLayer

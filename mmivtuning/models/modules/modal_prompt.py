@@ -18,6 +18,7 @@ from .simam import SimAM
 from .split_fuse_enhancer import SplitFuseEnhancer
 
 PROMPT_INITS = ('paper', 'identity')
+INFRARED_PATHS = ('linear', 'convolution')
 
 
 def tokens_to_map(tokens: Tensor, hw: Tuple[int, int]) -> Tensor:
@@ -53,6 +54,20 @@ class ModalPrompt(nn.Module):
             raise ValueError(f'prompt_init must be one of {PROMPT_INITS}, '
                              f'found {prompt_init!r}')
 
+    @staticmethod
+    def build_attention(channels: int, with_simam: bool, infrared_path: str,
+                        split_ratio: int) -> nn.Module:
+        """Build what looks at the map of the infrared or prompt path."""
+        if infrared_path not in INFRARED_PATHS:
+            raise ValueError(
+                f'infrared_path must be one of {INFRARED_PATHS}, '
+                f'found {infrared_path!r}')
+        attention = SimAM() if with_simam else nn.Identity()
+        if infrared_path == 'linear':
+            return attention
+        return nn.Sequential(
+            SplitFuseEnhancer(channels, split_ratio), attention)
+
     def tuned_parameters(self) -> List[str]:
         """Declare what trains, for :mod:`mmivtuning.models.freezing`."""
         return [name for name, _ in self.named_parameters()]
@@ -75,19 +90,25 @@ class ModalPromptAlpha(ModalPrompt):
             torch sets them. ``'identity'``: the same with W_up zero, so that
             the initial prompt is 0. Defaults to ``'paper'``.
         with_simam (bool): Use SimAM for infrared. Defaults to True.
+        split_ratio (int): See :class:`SplitFuseEnhancer`. Defaults to 4.
+        infrared_path (str): ``'linear'``, or ``'convolution'``, with which
+            infrared goes through an SFE, too. Defaults to ``'linear'``.
     """
 
     def __init__(self,
                  embed_dims: int,
                  hidden_dims: int = 8,
                  prompt_init: str = 'paper',
-                 with_simam: bool = True) -> None:
+                 with_simam: bool = True,
+                 split_ratio: int = 4,
+                 infrared_path: str = 'linear') -> None:
         super().__init__(prompt_init)
         self.embed_dims = embed_dims
         self.visible_down = nn.Linear(embed_dims, hidden_dims)
         self.infrared_down = nn.Linear(embed_dims, hidden_dims)
-        self.enhance = SplitFuseEnhancer(hidden_dims)
-        self.attention = SimAM() if with_simam else nn.Identity()
+        self.enhance = SplitFuseEnhancer(hidden_dims, split_ratio)
+        self.attention = self.build_attention(hidden_dims, with_simam,
+                                              infrared_path, split_ratio)
         self.up = nn.Linear(hidden_dims, embed_dims)
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Conv2d)):
@@ -132,6 +153,9 @@ class ModalPromptBeta(ModalPrompt):
             ``'identity'``: the same with W_2 and U_2 zero, so that the block
             returns its input. Defaults to ``'paper'``.
         with_simam (bool): Use SimAM for the prompt. Defaults to True.
+        split_ratio (int): See :class:`SplitFuseEnhancer`. Defaults to 4.
+        infrared_path (str): ``'linear'``, or ``'convolution'``, with which
+            the prompt goes through an SFE, too. Defaults to ``'linear'``.
     """
 
     def __init__(self,
@@ -140,17 +164,20 @@ class ModalPromptBeta(ModalPrompt):
                  prompt_dims: int = 8,
                  drop_rate: float = 0.1,
                  prompt_init: str = 'paper',
-                 with_simam: bool = True) -> None:
+                 with_simam: bool = True,
+                 split_ratio: int = 4,
+                 infrared_path: str = 'linear') -> None:
         super().__init__(prompt_init)
         self.embed_dims = embed_dims
         self.token_norm = ScaleShift(embed_dims)
         self.token_down = nn.Linear(embed_dims, hidden_dims)
-        self.enhance = SplitFuseEnhancer(hidden_dims)
+        self.enhance = SplitFuseEnhancer(hidden_dims, split_ratio)
         self.dropout = nn.Dropout(drop_rate)
         self.token_up = nn.Linear(hidden_dims, embed_dims)
         self.prompt_norm = ScaleShift(embed_dims)
         self.prompt_down = nn.Linear(embed_dims, prompt_dims)
-        self.attention = SimAM() if with_simam else nn.Identity()
+        self.attention = self.build_attention(prompt_dims, with_simam,
+                                              infrared_path, split_ratio)
         self.prompt_up = nn.Linear(prompt_dims, embed_dims)
         self.prompt_scale = ScaleShift(embed_dims, with_norm=False)
         for linear in (self.token_down, self.token_up, self.prompt_down,

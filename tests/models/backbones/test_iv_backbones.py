@@ -90,7 +90,7 @@ def test_prompts_follow_the_layers(families):
         backbone(torch.randn(1, 4, 48, 80))
     swin, eva = seen[:16], seen[16:]
     for stage in range(4):
-        prompts = [prompt for _, prompt, _ in swin[4 * stage:4 * stage + 4]]
+        prompts = [args[1] for args in swin[4 * stage:4 * stage + 4]]
         assert all(prompt is prompts[0] for prompt in prompts)
         if stage:
             assert prompts[0] is swin[4 * stage][1]
