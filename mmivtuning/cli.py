@@ -23,7 +23,12 @@ COMMANDS = dict(
     check=Command(
         'mmivtuning.pairs.check_command', 'find every bad pair of a data set',
         'Find every bad pair of a data set, before training does. The exit '
-        'status is 1 if there are errors.'))
+        'status is 1 if there are errors.'),
+    predict=Command(
+        'mmivtuning.apis.predict_command',
+        'predict on pairs of your own: two files, folders or videos',
+        'Predict on pairs of files: class maps, boxes or what is salient. '
+        'Broken pairs are told and passed over.'))
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
