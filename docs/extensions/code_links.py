@@ -42,6 +42,20 @@ def find(env: BuildEnvironment, name: str) -> Optional[Tuple[str, str]]:
     return objects[best].docname, objects[best].node_id
 
 
+def without_modules(name: str) -> str:
+    """Take the modules off a name, such as those of a type in a config.
+
+    Examples:
+        >>> without_modules('mmivtuning.models.backbones.IVViTEVA02.forward')
+        'IVViTEVA02.forward'
+    """
+    parts = name.split('.')
+    for index, part in enumerate(parts):
+        if part[0].isupper():
+            return '.'.join(parts[index:])
+    return parts[-1]
+
+
 def resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref,
             contents: nodes.Node) -> Optional[nodes.Node]:
     """Resolve a role that names something of ours by its bare name."""
@@ -60,9 +74,7 @@ def link_names(app: Sphinx, tree: nodes.document, docname: str) -> None:
         inside = isinstance(literal.parent, nodes.reference)
         if inside or not name.startswith(f'{PACKAGE}.'):
             continue
-        # A type in a config, mmivtuning.Name, is found by its last part.
-        parts = name.split('.')
-        target = find(app.env, name if len(parts) > 2 else parts[-1])
+        target = find(app.env, name) or find(app.env, without_modules(name))
         if target is not None:
             literal.replace_self(
                 make_refnode(app.builder, docname, *target,
