@@ -65,7 +65,10 @@ class LoRALinear(nn.Linear):
                  alpha: float,
                  drop_rate: float = 0.) -> None:
         nn.Module.__init__(self)
-        self.__dict__.update(vars(linear))
+        self.in_features = linear.in_features
+        self.out_features = linear.out_features
+        self.register_parameter('weight', linear.weight)
+        self.register_parameter('bias', linear.bias)
         self.outputs = tuple(outputs)
         width = linear.out_features // len(self.outputs)
         self.lora = nn.ModuleDict({

@@ -12,6 +12,9 @@ from mmivtuning.models.modules import ModalPromptAlpha, ModalPromptBeta
 from mmivtuning.models.saved_bytes import saved_bytes
 
 
+BASELINES = ['lora', 'adaptformer', 'vpt_deep', 'bitfit']
+
+
 def loss_of(backbone, inputs):
     """A loss that every value of every output enters."""
     outs = backbone(inputs)
@@ -110,7 +113,7 @@ def swin_options():
     ]
 
 
-@pytest.mark.parametrize('tuning', ['iv', 'full', 'frozen'])
+@pytest.mark.parametrize('tuning', ['iv', 'full', 'frozen', *BASELINES])
 def test_every_trainable_parameter_gets_a_gradient(family, tuning):
     for options in swin_options() if family.is_swin else plain_options():
         backbone = family.build(tuning=tuning, **options)
@@ -157,12 +160,12 @@ def test_frozen_stages_work_with_full_and_are_refused_otherwise(family):
         for name, parameter in backbone.named_parameters()
         if parameter.grad is not None
     }
-    for tuning in ('iv', 'frozen'):
+    for tuning in ('iv', 'frozen', *BASELINES):
         with pytest.raises(ValueError, match='frozen_stages=1 needs'):
             family.build(tuning=tuning, frozen_stages=stages)
 
 
-@pytest.mark.parametrize('tuning', ['iv', 'full'])
+@pytest.mark.parametrize('tuning', ['iv', 'full', *BASELINES])
 def test_checkpointing_changes_nothing(family, tuning):
     plain = family.build(tuning=tuning, drop_path_rate=0.3)
     saving = family.build(tuning=tuning, drop_path_rate=0.3, with_cp=True)
@@ -218,7 +221,7 @@ def test_frozen_layers_train_as_they_did(family):
         assert torch.equal(backbone(inputs)[-1], backbone(inputs)[-1])
 
 
-@pytest.mark.parametrize('tuning', ['iv', 'full', 'frozen'])
+@pytest.mark.parametrize('tuning', ['iv', 'full', 'frozen', *BASELINES])
 @pytest.mark.parametrize('with_cp', [False, True])
 def test_mixed_precision(family, tuning, with_cp):
     options = {} if family.is_swin else dict(
@@ -268,10 +271,11 @@ def test_a_copy_is_a_backbone_of_its_own(family):
 @pytest.mark.skipif(
     digit_version(torch.__version__) < digit_version('2.4'),
     reason='torch.compile of the older stack breaks on stock constructs')
-def test_compilation_has_no_graph_break(family):
+@pytest.mark.parametrize('tuning', ['iv', 'full', *BASELINES])
+def test_compilation_has_no_graph_break(family, tuning):
     options = {} if family.is_swin else dict(
         pyramid_strides=(4, 32), out_indices=[1, 2])
-    backbone = family.build(**options).eval()
+    backbone = family.build(tuning=tuning, **options).eval()
     inputs = torch.randn(1, 4, 45, 61)
     backbone(inputs)
     torch._dynamo.reset()
