@@ -28,7 +28,34 @@ COMMANDS = dict(
         'mmivtuning.apis.predict_command',
         'predict on pairs of your own: two files, folders or videos',
         'Predict on pairs of files: class maps, boxes or what is salient. '
-        'Broken pairs are told and passed over.'))
+        'Broken pairs are told and passed over.'),
+    params=Command(
+        'mmivtuning.reports.params_command',
+        'parameters and operations of a model, part by part',
+        'Parameters of every part of a model, what of them trains, and the '
+        'operations for one pair.'),
+    report=Command(
+        'mmivtuning.reports.report_command',
+        'write a page about a run: curves, figures, samples',
+        'Write one HTML file about a run of the trainer: curves, metrics, '
+        'classes, best and worst samples, parameters, environment.'))
+COMMANDS.update({
+    'rank': Command(
+        'mmivtuning.analysis.rank_command',
+        'feature rank of models by layer, side by side',
+        'Share of the variance that the first five principal components of '
+        'the tokens explain, and effective rank, after each layer.'),
+    'spectrum': Command(
+        'mmivtuning.analysis.spectrum_command',
+        'frequencies of both modalities, in images and token maps',
+        'Amplitude spectrum of both modalities and their energy in three '
+        'bands, in the images and before and after the linear projection '
+        'and the convolution of a model.'),
+    'prompt-maps': Command(
+        'mmivtuning.analysis.prompt_maps_command',
+        'pictures of the prompts of a model by layer',
+        'Pictures of the norm of the prompt of every token, by layer.'),
+})
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

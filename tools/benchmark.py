@@ -28,6 +28,7 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
+from mmivtuning.engine.complexity import count_operations
 from mmivtuning.engine.data_root import set_data_root
 from mmivtuning.models import count_parameters
 from mmivtuning.models.saved_bytes import saved_bytes
@@ -117,10 +118,7 @@ class Subject:
 
 def operations(subject: Subject) -> int:
     """Count floating point operations of one forward pass."""
-    from torch.utils.flop_counter import FlopCounterMode
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        subject.forward()
-    return counter.get_total_flops()
+    return count_operations(subject.forward)
 
 
 def sizes(model: nn.Module) -> Dict[str, int]:

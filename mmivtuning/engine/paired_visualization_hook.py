@@ -5,22 +5,14 @@ from typing import Dict, List, Optional, Sequence
 
 import cv2
 import numpy as np
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from mmengine.visualization import Visualizer
 
 from ..registry import HOOKS, TRANSFORMS
-from .pictures import (
-    draw_boxes,
-    draw_map,
-    overlay_labels,
-    side_by_side,
-    split_pair,
-)
-
-# Names of the class that is left untinted in pictures.
-BACKGROUNDS = ('background', 'unlabeled', 'unlabelled')
+from .sample_pictures import draw_sample, pair_of_inputs
 
 
 @HOOKS.register_module()
@@ -34,7 +26,8 @@ class PairedVisualizationHook(Hook):
     back end of the visualizer, or to ``test_out_dir`` if it is given.
 
     Args:
-        draw (bool): Whether to draw at all. Defaults to False.
+        draw (bool): Whether to draw in validation and testing.
+            Defaults to False.
         interval (int): Draw the first sample of every so many batches in
             validation; testing draws every sample. Defaults to 50.
         score_thr (float): Boxes with a lower score are not drawn, 0 to 1.
@@ -46,6 +39,13 @@ class PairedVisualizationHook(Hook):
         loader (dict): The transform that reads a pair from ``img_path`` and
             ``infrared_path``; give it the options of the pipeline's loader.
             Defaults to ``dict(type='mmivtuning.LoadPairedImage')``.
+        draw_train_interval (int, optional): In training, draw every so many
+            iterations the first pair of the batch as the pipeline made it,
+            with its truth, under the name ``train``; whether ``draw`` is set
+            or not. Defaults to None: not at all.
+
+    Raises:
+        ValueError: If an interval is not at least 1.
     """
 
     # Runs after the metrics have seen the outputs.
@@ -58,17 +58,43 @@ class PairedVisualizationHook(Hook):
                  show: bool = False,
                  wait_time: float = 0.,
                  test_out_dir: Optional[str] = None,
-                 loader: Optional[dict] = None) -> None:
+                 loader: Optional[dict] = None,
+                 draw_train_interval: Optional[int] = None) -> None:
+        for name, value in (('interval', interval),
+                            ('draw_train_interval', draw_train_interval)):
+            if value is not None and value < 1:
+                raise ValueError(f'{name} must be at least 1, found {value}')
         self.draw = draw
         self.interval = interval
         self.score_thr = score_thr
         self.show = show
         self.wait_time = wait_time
         self.test_out_dir = test_out_dir
+        self.draw_train_interval = draw_train_interval
         loader = loader or dict(type='mmivtuning.LoadPairedImage')
         self.loader = TRANSFORMS.build(loader) if draw else None
         # The samples of each name: stems recur in subfolders and data sets.
         self._named: Dict[str, List[str]] = {}
+
+    def after_train_iter(self,
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
+        """Draw what the network saw, every ``draw_train_interval``."""
+        if (self.draw_train_interval is None or not data_batch
+                or not is_main_process() or not self.every_n_train_iters(
+                    runner, self.draw_train_interval)):
+            return
+        sample = data_batch['data_samples'][0]
+        picture = draw_sample(
+            pair_of_inputs(data_batch['inputs'][0],
+                           sample.metainfo.get('img_norm_cfg')),
+            sample,
+            runner.visualizer.dataset_meta,
+            note=Path(sample.metainfo.get('img_path', '')).stem)
+        # One name for all: back ends with a slider move through the steps.
+        runner.visualizer.add_image('train', picture, step=runner.iter + 1)
 
     def after_val_iter(self,
                        runner: Runner,
@@ -139,71 +165,5 @@ class PairedVisualizationHook(Hook):
             dict(
                 img_path=sample.img_path,
                 infrared_path=sample.infrared_path))['img']
-        visible, infrared = split_pair(pair)
-        panels = [visible, infrared]
-        captions = ['visible', 'infrared']
-        meta = visualizer.dataset_meta or {}
-        classes = meta.get('classes', ())
-        palette = meta.get('palette')
-        if palette is None or len(palette) == 0:
-            palette = _default_palette(max(len(classes), 1))
-        for key, caption in (('gt', 'ground truth'), ('pred', 'prediction')):
-            if f'{key}_sem_seg' in sample:
-                labels = sample.get(f'{key}_sem_seg').data
-                labels = labels.squeeze(0).cpu().numpy()
-                if labels.shape != visible.shape[:2]:
-                    # The truth of a resized test image.
-                    labels = cv2.resize(
-                        labels.astype(np.float32),
-                        visible.shape[1::-1],
-                        interpolation=cv2.INTER_NEAREST).astype(np.int64)
-                saliency = _saliency_map(sample)
-                if saliency is None:
-                    panels.append(
-                        overlay_labels(
-                            visible,
-                            labels,
-                            palette,
-                            background=_background(classes)))
-                else:
-                    panels.append(
-                        draw_map(labels == 1 if key == 'gt' else saliency))
-                captions.append(caption)
-            if f'{key}_instances' in sample:
-                instances = sample.get(f'{key}_instances').cpu()
-                if 'scores' in instances:
-                    instances = instances[instances.scores > self.score_thr]
-                boxes = instances.bboxes
-                boxes = getattr(boxes, 'tensor', boxes).numpy()
-                for base, where in ((visible, ''), (infrared, ', infrared')):
-                    panels.append(
-                        draw_boxes(base, boxes, instances.labels.tolist(),
-                                   classes, palette,
-                                   instances.get('scores')))
-                    captions.append(caption + where)
-        return side_by_side(panels, captions)
-
-
-def _saliency_map(sample: BaseDataElement) -> Optional[np.ndarray]:
-    """Return the map (H, W) of a head with one output, a probability."""
-    if 'seg_logits' not in sample or len(sample.seg_logits.data) != 1:
-        return None
-    return sample.seg_logits.data[0].float().cpu().numpy()
-
-
-def _background(classes: Sequence[str]) -> Optional[int]:
-    """Return the id of the class that means nothing in particular."""
-    for index, name in enumerate(classes):
-        if name.lower() in BACKGROUNDS:
-            return index
-    return None
-
-
-def _default_palette(num_classes: int) -> List[tuple]:
-    """Return distinct colours, evenly spaced in hue."""
-    if num_classes == 0:
-        return []
-    hsv = np.full((1, num_classes, 3), (0, 0.8, 1), dtype=np.float32)
-    hsv[..., 0] = np.arange(num_classes) * 360 / num_classes
-    rgb = np.rint(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0] * 255)
-    return [tuple(colour) for colour in rgb.astype(int).tolist()]
+        return draw_sample(pair, sample, visualizer.dataset_meta,
+                           self.score_thr)

@@ -7,8 +7,8 @@ import torch
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
 
 from mmivtuning.engine import PairedVisualizationHook
-from mmivtuning.engine.paired_visualization_hook import _default_palette
 from mmivtuning.engine.pictures import CAPTION_HEIGHT, GAP
+from mmivtuning.engine.sample_pictures import default_palette
 
 HEIGHT, WIDTH = 40, 60
 PALETTE = [[0, 0, 0], [200, 0, 0]]
@@ -121,8 +121,8 @@ def test_boxes_that_are_not_finite_or_far_outside(make_sample):
 
 
 def test_a_colour_for_each_of_many_classes(make_sample):
-    assert _default_palette(0) == []
-    palette = _default_palette(300)
+    assert default_palette(0) == []
+    palette = default_palette(300)
     assert len(set(palette)) == 300
     sample = make_sample(
         pred_sem_seg=labels_of(np.full((HEIGHT, WIDTH), 299)))

@@ -1,0 +1,1 @@
+"""Tables and pages about models and runs: the commands params and report."""
