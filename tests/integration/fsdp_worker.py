@@ -17,7 +17,8 @@ def build():
         arch=dict(
             embed_dims=32, num_layers=2, num_heads=2, feedforward_channels=64),
         img_size=32,
-        with_cp='with_cp' in sys.argv)
+        tuning='iv' if sys.argv[1] == 'with_cp' else sys.argv[1],
+        with_cp=sys.argv[1] == 'with_cp')
 
 
 def train(model, optimiser):

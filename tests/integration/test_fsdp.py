@@ -13,7 +13,9 @@ from mmengine.utils import digit_version
 @pytest.mark.skipif(
     digit_version(torch.__version__) < digit_version('2.4'),
     reason="torch 2.1's FSDP has no CPU path")
-@pytest.mark.parametrize('option', ['plain', 'with_cp'])
+@pytest.mark.parametrize(
+    'option',
+    ['iv', 'with_cp', 'lora', 'adaptformer', 'vpt_deep', 'bitfit'])
 def test_two_processes_train_as_one(tmp_path, option):
     worker = Path(__file__).with_name('fsdp_worker.py')
     processes = [

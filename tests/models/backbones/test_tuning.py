@@ -11,7 +11,6 @@ from mmivtuning.models import IVVisionTransformer, declared_parameters
 from mmivtuning.models.modules import ModalPromptAlpha, ModalPromptBeta
 from mmivtuning.models.saved_bytes import saved_bytes
 
-
 BASELINES = ['lora', 'adaptformer', 'vpt_deep', 'bitfit']
 
 

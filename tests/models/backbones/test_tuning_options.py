@@ -199,7 +199,7 @@ def test_a_prompt_of_each_layer(families):
         entering = []
         for layer, _ in backbone.tuned_layers():
             layer.register_forward_pre_hook(
-                lambda _, args: entering.append(args[0]))
+                lambda _, args, seen=entering: seen.append(args[0]))
         prompts = [prompt for _, prompt in seen_prompts(backbone)]
         for index, tokens in enumerate(entering):
             assert prompts[2 * index] is prompts[2 * index + 1]
