@@ -9,11 +9,16 @@ from typing import Any, Callable, Iterable, Optional, Sequence
 
 import torch
 from mmengine.config import DictAction
+from rich.console import Console
+from rich.table import Table
 
 from mmivtuning.models.paired_inputs import MODALITY_PLANES
 from mmivtuning.pairs.reporting import write_atomically
 
 from .inputs import Folders
+
+# Of tables that go to a file or a pipe.
+_FILE_WIDTH = 240
 
 
 def positive(text: str) -> int:
@@ -87,12 +92,20 @@ def guarded(function: Callable[[argparse.Namespace], None],
     """
     try:
         function(args)
-    except (ImportError, KeyError, OSError, RuntimeError,
+    except (ImportError, KeyError, OSError, RuntimeError, SyntaxError,
             ValueError) as error:
         told = error.args[0] if isinstance(error, KeyError) else error
         sys.stderr.write(f'error: {told}\n')
         return 2
     return 0
+
+
+def show(table: Table) -> None:
+    """Print a table; where no terminal limits it, without wrapping cells."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_FILE_WIDTH)
+    console.print(table)
 
 
 def note(text: str) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
@@ -73,13 +74,19 @@ def read_config(path: str, options: Optional[Dict[str, Any]] = None) -> Config:
 
 
 @contextmanager
-def quiet_logger() -> Iterator[None]:
-    """Keep mmengine from logging the initialisation of every parameter."""
+def quiet() -> Iterator[None]:
+    """Keep down what is said when a model is built and initialised.
+
+    mmengine logs the initialisation of every parameter, and losses warn,
+    which are not computed here.
+    """
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', UserWarning)
+            yield
     finally:
         logger.setLevel(level)
 
@@ -113,7 +120,8 @@ class AnalysedModel:
         self.device = torch.device(device)
         init_default_scope(cfg.get('default_scope', 'mmengine'))
         torch.manual_seed(seed)
-        self.model = MODELS.build(cfg.model)
+        with quiet():
+            self.model = MODELS.build(cfg.model)
         preprocessor = getattr(self.model, 'data_preprocessor', None)
         if not isinstance(preprocessor, PairedInputs):
             raise ValueError(
@@ -141,7 +149,7 @@ class AnalysedModel:
         is_adapter = str(checkpoint).endswith('.safetensors')
         self.is_random = checkpoint is None and not _names_pretrained(
             self.cfg.model)
-        with quiet_logger():
+        with quiet():
             if checkpoint is None or is_adapter:
                 self.model.init_weights()
             if is_adapter:
@@ -203,16 +211,17 @@ def load_strictly(model: nn.Module, checkpoint: str) -> None:
         RuntimeError: If it does not fit.
     """
     weights = read_state_dict(checkpoint)
-    own = model.state_dict()
     problems: List[str] = [
-        f'{name} is {tuple(weights[name].shape)}, expected '
-        f'{tuple(value.shape)}' for name, value in own.items()
-        if name in weights and weights[name].shape != value.shape
+        f'not finite: {name}' for name, value in weights.items()
+        if value.is_floating_point() and not torch.isfinite(value).all()
     ]
     if not problems:
-        missing, unexpected = model.load_state_dict(weights, strict=False)
-        problems = [f'missing: {name}' for name in missing]
-        problems += [f'unexpected: {name}' for name in unexpected]
+        try:
+            missing, unexpected = model.load_state_dict(weights, strict=False)
+            problems = [f'missing: {name}' for name in missing]
+            problems += [f'unexpected: {name}' for name in unexpected]
+        except RuntimeError as error:  # misshapen
+            problems = [line.strip() for line in str(error).splitlines()[1:]]
     if problems:
         raise RuntimeError(
             f'{checkpoint} does not fit the {type(model).__name__} of the '

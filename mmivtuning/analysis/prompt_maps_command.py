@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import List, Tuple
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from mmivtuning.pairs.reporting import encode_png, write_atomically
@@ -15,6 +14,7 @@ from .command_line import (
     folders_of,
     guarded,
     note,
+    show,
     write_csv,
 )
 from .inputs import PairSource
@@ -58,7 +58,7 @@ def _run(args: argparse.Namespace) -> None:
                   float(entry.prompt.max()), float(entry.change.mean()),
                   float(entry.change.max())) for entry in norms]
     write_csv(args.out / 'prompt_norms.csv', HEADER, rows)
-    Console().print(_table(rows, len(source)))
+    show(_table(rows, len(source)))
 
 
 def _table(rows: List[Tuple], pairs: int) -> Table:

@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Dict, List
 
-from rich.console import Console
 from rich.table import Table
 
 from .command_line import (
@@ -13,6 +12,7 @@ from .command_line import (
     guarded,
     new_figure,
     note,
+    show,
     write_csv,
     write_figure,
 )
@@ -66,7 +66,7 @@ def _run(args: argparse.Namespace) -> None:
     _check_same_pairs(pairs_of)
     _write(results, args.out)
     count = len(pairs_of[names[0]])
-    Console().print(_table(results, count))
+    show(_table(results, count))
 
 
 def _names(specs: List[ModelSpec], given: List[str]) -> List[str]:

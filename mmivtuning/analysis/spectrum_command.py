@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from .command_line import (
@@ -14,6 +13,7 @@ from .command_line import (
     guarded,
     new_figure,
     note,
+    show,
     write_csv,
     write_figure,
 )
@@ -81,7 +81,7 @@ def _run(args: argparse.Namespace) -> None:
                     if modality != model.missing:
                         study.update(modality, stage, maps)
     _write(study, args.out)
-    Console().print(_table(study, len(source)))
+    show(_table(study, len(source)))
 
 
 def _write(study: SpectrumStudy, out: Path) -> None:
@@ -152,9 +152,10 @@ def _table(study: SpectrumStudy, pairs: int) -> Table:
         title=f'Share of the energy by frequency on {pairs} pairs, mean and '
         f'standard deviation over images; low ends at {low:g} and mid at '
         f'{high:g} of Nyquist')
-    for head in ('stage', 'modality', *BANDS, 'energy', 'images'):
-        table.add_column(head, justify='left' if head in
-                         ('stage', 'modality') else 'right')
+    for head in ('stage', 'modality'):
+        table.add_column(head, no_wrap=True)
+    for head in (*(f'{band} %' for band in BANDS), 'energy', 'images'):
+        table.add_column(head, justify='right', no_wrap=True)
     last = None
     for row in study.rows():
         if last is not None and row.stage != last:
@@ -162,7 +163,8 @@ def _table(study: SpectrumStudy, pairs: int) -> Table:
         shares = ('-', ) * 3
         if row.images:
             shares = tuple(
-                f'{mean:.1%}' + (f' ± {std:.1%}' if row.images > 1 else '')
+                f'{100 * mean:.1f}' +
+                (f' ± {100 * std:.1f}' if row.images > 1 else '')
                 for mean, std in zip(row.mean, row.std))
         table.add_row('' if row.stage == last else row.stage, row.modality,
                       *shares, f'{row.energy:.3g}' if row.images else '-',

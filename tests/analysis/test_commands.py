@@ -303,3 +303,27 @@ def test_detection_padding_is_cut(root, scenes):
         pair.image.shape[:2])
     moments, _ = accumulate(model, PairSource(cfg, None, 2), 2)
     assert len(moments) == 4
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    (lambda state: state.update(head=torch.zeros(1)), 'unexpected: head'),
+    (lambda state: state['backbone.cls_token'].fill_(float('nan')),
+     'not finite: backbone.cls_token'),
+    (lambda state: state.update({'backbone.cls_token': torch.zeros(2)}),
+     'size mismatch for backbone.cls_token'),
+])
+def test_damaged_checkpoint(change, message, config, own, tmp_path, capsys):
+    path = checkpoint(config(), tmp_path / 'x.pth', 0)
+    content = torch.load(path)
+    change(content['state_dict'])
+    torch.save(content, path)
+    assert main(['rank', f'{config()}:{path}', '--out',
+                 str(tmp_path / 'out'), *own]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('command', ['rank', 'spectrum', 'prompt-maps'])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit, match='0'):
+        main([command, '--help'])
+    assert '--missing' in capsys.readouterr().out

@@ -1,6 +1,5 @@
 """Which pairs are read, and how."""
 
-import gc
 import weakref
 
 import numpy as np
@@ -50,7 +49,6 @@ def test_batches_are_of_one_size_and_few_are_alive():
             weakref.finalize(image, alive.discard, number)
             yield Pair(str(number), image)
             del image
-            gc.collect()
             most = max(most, len(alive))
 
     seen = []
