@@ -1,0 +1,3 @@
+# DINOv2-S, frozen, with Segformer on CWFID.
+_base_ = './dinov2-s_segformer_iv_2k_cwfid-280x364.py'
+model = dict(backbone=dict(tuning='frozen'))

@@ -1,0 +1,3 @@
+# DINOv2-S, frozen, with Segformer on MSRS with LASNet's labels.
+_base_ = './dinov2-s_segformer_iv_2k_msrs-pseudo-280x364.py'
+model = dict(backbone=dict(tuning='frozen'))
