@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from mmengine.config import Config
 from torch import nn
 
 from mmivtuning.models import IVVisionTransformer, IVViTEVA02, count_parameters
 from mmivtuning.models.backbones.tuning import TUNINGS
 from mmivtuning.models.modules import ModalPromptBeta, SimAM, SplitFuseEnhancer
+from mmivtuning.registry import MODELS
 
 
 def tiny(**kwargs):
@@ -73,6 +75,32 @@ def test_no_options_are_none_and_empty(tuning):
 def test_what_does_not_fit_is_named(tuning, options, message):
     with pytest.raises(ValueError, match=message):
         tiny(tuning=tuning, tuning_options=options)
+
+
+@pytest.mark.parametrize('tuning', TUNINGS)
+def test_one_key_of_a_config_chooses(root, tuning):
+    """Whatever options the config has for prompts."""
+    config = Config.fromfile(root / 'configs/segmentation/scenes/'
+                             'vit-tiny-random_segformer_iv_4i_scenes-56x70.py')
+    config.merge_from_dict({
+        'model.backbone.tuning': tuning,
+        'model.backbone.prompt_init': 'identity'
+    })
+    assert MODELS.build(config.model.backbone).tuning == tuning
+
+
+def test_options_from_the_command_line(root):
+    config = Config.fromfile(root / 'configs/segmentation/scenes/'
+                             'vit-tiny-random_segformer_iv_4i_scenes-56x70.py')
+    config.merge_from_dict({
+        'model.backbone.tuning': 'lora',
+        'model.backbone.tuning_options.rank': 2,
+        'model.backbone.tuning_options.targets': ['value']
+    })
+    backbone = MODELS.build(config.model.backbone)
+    update = backbone.layers[0].attn.qkv.lora
+    assert list(update) == ['value']
+    assert update['value'].down.out_features == 2
 
 
 def test_lora_targets_of_choice():
