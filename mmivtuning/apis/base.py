@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from mmcv.transforms import LoadAnnotations
 from mmengine.config import Config, ConfigDict
-from mmengine.dataset import Compose
+from mmengine.dataset import Compose, pseudo_collate
 from mmengine.infer import BaseInferencer
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, TRANSFORMS, init_default_scope
@@ -264,6 +264,12 @@ class PairedInferencer(BaseInferencer):
             step for step in steps
             if not isinstance(step, (LoadPairedImage, LoadAnnotations))
         ])
+
+    def _init_collate(self, cfg: Union[Config, ConfigDict]) -> Callable:
+        """Collate as the config says; the stock class warns if it does not."""
+        if cfg.test_dataloader.get('collate_fn') is None:
+            return pseudo_collate
+        return super()._init_collate(cfg)
 
     def _init_visualizer(self, cfg: Union[Config, ConfigDict]) -> Visualizer:
         """A visualizer that shows; pictures are drawn without it."""

@@ -2,16 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Dict, Sequence
 
 from mmengine.structures import BaseDataElement
 
-from mmivtuning.pairs.layout import coco_document
-from mmivtuning.pairs.reporting import write_atomically
-
 from .base import LoadedPair, PairedInferencer
-
-COCO_FILE = 'predictions.json'
+from .coco import write_coco
 
 
 class PairedDetInferencer(PairedInferencer):
@@ -57,41 +53,5 @@ class PairedDetInferencer(PairedInferencer):
     def finish(self, out_dir: Path, pred_out_dir: Path,
                names: Sequence[str]) -> None:
         """Put the files of all pairs together to one COCO document."""
-        images: List[Dict[str, Any]] = []
-        annotations: List[Dict[str, Any]] = []
-        for number, name in enumerate(names, 1):
-            found = json.loads(
-                (pred_out_dir / f'{name}.json').read_text(encoding='utf-8'))
-            images.append(
-                dict(
-                    id=number,
-                    file_name=found['file_name'],
-                    infrared=found['infrared'],
-                    height=found['height'],
-                    width=found['width']))
-            annotations += [
-                _annotation(number, *one) for one in zip(
-                    found['labels'], found['scores'], found['bboxes'])
-            ]
-        classes = list(self.model.dataset_meta['classes'])
-        # A class without a name is called by its number.
-        last = max((x['category_id'] for x in annotations), default=0)
-        classes += map(str, range(len(classes), last))
-        document = coco_document(classes, images, annotations,
-                                 'predictions of mmivtuning')
-        write_atomically(
-            out_dir / COCO_FILE, json.dumps(document).encode())
-
-
-def _annotation(image: int, label: int, score: float,
-                box: Sequence[float]) -> Dict[str, Any]:
-    """One box as COCO has it."""
-    left, top, right, bottom = box
-    width, height = right - left, bottom - top
-    return dict(
-        image_id=image,
-        category_id=label + 1,
-        bbox=[left, top, width, height],
-        area=width * height,
-        iscrowd=0,
-        score=score)
+        write_coco(out_dir, pred_out_dir, names,
+                   self.model.dataset_meta['classes'])

@@ -235,6 +235,12 @@ class Results:
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 
+    def forget(self) -> None:
+        """Remove what another run put together of all its pairs."""
+        from .coco import COCO_FILE
+        with contextlib.suppress(FileNotFoundError):
+            (self.out / COCO_FILE).unlink()
+
 
 def _read_config(args: argparse.Namespace) -> Any:
     """Read the config with its changes."""
@@ -303,6 +309,7 @@ def _predict(args: argparse.Namespace) -> int:
             weights=args.weights,
             adapter=args.adapter))
     if manifest.key_before not in (None, manifest.key):
+        results.forget()
         sys.stderr.write(f"'{args.out}' has results of another config, other "
                          'weights or options: they are made again\n')
     made, kept, names = 0, 0, []

@@ -72,6 +72,7 @@ def test_broken_pairs_are_told_and_the_rest_is_done(
     command = arguments(trained[task], data, out, '--batch-size', 4)
     status, printed, errors = predict(*command)
     assert status == 0, errors
+    assert 'WARNING' not in errors
     assert f'17 results in {out} (0 from before), 3 errors' in printed
     assert printed.count('\n') == 1
     told = [x for x in errors.splitlines() if x.startswith('error: ')]
@@ -203,6 +204,41 @@ def test_one_pair_of_files_and_an_adapter(trained, build, pair_files,
     assert '1 results' in printed
     assert results_of(tmp_path / 'out', 'saliency') == [
         f'{Path(visible).stem}.png']
+
+
+def test_videos_frame_by_frame(trained, pair_files, tmp_path, predict):
+    paths = []
+    for index, name in enumerate(('v.avi', 'i.avi')):
+        paths.append(str(tmp_path / name))
+        writer = cv2.VideoWriter(paths[-1], cv2.VideoWriter_fourcc(*'MJPG'),
+                                 5, (140, 112))
+        for pair in pair_files[:3]:
+            writer.write(cv2.imread(pair[index]))
+        writer.release()
+    model, out = trained['segmentation'], tmp_path / 'out'
+    command = ['predict', '--config', model.config, '--weights',
+               model.checkpoint, '--visible', paths[0], '--infrared',
+               paths[1], '--out', out]
+    assert '3 results' in predict(*command)[1]
+    assert results_of(out, 'segmentation') == [
+        f'v_00000{n}.png' for n in range(3)]
+    (out / 'pred/v_000001.png').unlink()
+    assert '(2 from before)' in predict(*command)[1]
+
+
+def test_results_of_other_weights_are_not_left_in_one_document(
+        trained, make_folders, tmp_path, predict, monkeypatch):
+    from mmivtuning.apis import PairedDetInferencer
+    data, out = make_folders(2), tmp_path / 'out'
+    command = arguments(trained['detection'], data, out)
+    assert predict(*command)[0] == 0
+
+    def stop(self, inputs, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PairedDetInferencer, 'forward', stop)
+    assert predict(*command, '--missing', 'visible')[0] == 130
+    assert not (out / 'predictions.json').exists()
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
