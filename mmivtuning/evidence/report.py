@@ -1,0 +1,264 @@
+"""What a study writes: a page in Markdown, tables as CSV, plots."""
+
+from pathlib import Path
+from typing import Any, Iterable, List, Optional, Sequence
+
+from mmivtuning.analysis.command_line import write_csv
+from mmivtuning.pairs.reporting import write_atomically
+
+from .plots import draw_costs, draw_fractions, draw_scores
+from .statistics import LEVEL, Difference, Interval, judge
+from .study import CONDITIONS
+from .subjects import Present
+from .tables import (
+    DIFFERENCE_COLUMNS,
+    RUN_COLUMNS,
+    SUMMARY_COLUMNS,
+    Cell,
+    Outcome,
+    difference_rows,
+    run_rows,
+    summary_rows,
+)
+
+PAGE = 'results.md'
+_NOTHING = '–'
+
+
+def _cell(value: Any) -> str:
+    """Make a text fit into a cell of a table."""
+    return ' '.join(str(value).split()).replace('|', r'\|') or _NOTHING
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> List[str]:
+    """Make a table in Markdown, the first columns on the left."""
+    lines = ['| ' + ' | '.join(header) + ' |',
+             '| --- |' + ' ---: |' * (len(header) - 1)]
+    lines += ['| ' + ' | '.join(map(_cell, row)) + ' |' for row in rows]
+    return [*lines, '']
+
+
+def spread(cell: Optional[Cell]) -> str:
+    """Write a mean and its standard deviation; a lone seed has none."""
+    if cell is None:
+        return _NOTHING
+    if len(cell.by_seed) < 2:
+        return f'{cell.mean:.1f} (one seed)'
+    return f'{cell.mean:.1f} ± {cell.deviation:.1f}'
+
+
+def _interval(interval: Optional[Interval]) -> str:
+    """Write an interval."""
+    if interval is None:
+        return _NOTHING
+    return f'{interval[0]:+.1f} to {interval[1]:+.1f}'
+
+
+def _amount(value: Optional[float], scale: float, text: str) -> str:
+    """Write a figure, or that there is none."""
+    return _NOTHING if value is None else text.format(value / scale)
+
+
+def _difference(found: Optional[Difference]) -> List[str]:
+    """Write a difference into the cells of a row."""
+    if found is None:
+        return [_NOTHING] * 4 + ['not measured']
+    seeds = ', '.join(f'{gap:+.1f}' for gap in found.by_seed.values())
+    return [f'{found.mean:+.1f}', seeds, _interval(found.seeds),
+            _interval(found.pairs), found.verdict]
+
+
+def _subject_section(outcome: Outcome, present: Present) -> List[str]:
+    """Write the tables of a data set."""
+    subject = present.subject
+    lines = [f'## {subject.name}', '']
+    if subject.note:
+        lines += [' '.join(subject.note.split()), '']
+    names = ', '.join(measure.name for measure in subject.measures)
+    lines += [
+        f'{names} in percent, mean ± standard deviation over seeds; '
+        f'{len(present.positions)} training pairs, {present.tested} '
+        f'validation pairs, {subject.steps} steps of {subject.batch} pairs.',
+        ''
+    ]
+    methods = outcome.study.methods
+    rows = []
+    first, *others = subject.measures
+    for name, method in methods.items():
+        choice = outcome.choices.get((subject.name, name))
+        row = [name, len(outcome.of(subject.name, name))]
+        row += [
+            spread(outcome.cell(subject.name, name, first, condition))
+            if condition in method.tests else 'not tested'
+            for condition in CONDITIONS
+        ]
+        row += [spread(outcome.cell(subject.name, name, other))
+                for other in others]
+        row += [
+            _amount(outcome.median(subject.name, name, key), scale, text)
+            for key, scale, text in (('trainable_backbone', 1, '{:,.0f}'),
+                                     ('step_seconds', 1, '{:.2f}'),
+                                     ('backward_bytes', 1e6, '{:,.0f}'))
+        ]
+        row.append(_NOTHING if choice is None or choice.rate is None else
+                   f'{choice.rate:g}')
+        rows.append(row)
+    lines += table([
+        'method', 'seeds', *(f'{first.name}, {c}' for c in CONDITIONS),
+        *(f'{other.name}, pair' for other in others),
+        'trainable in the backbone', 'median s a step',
+        'MB kept for backward', 'rate'
+    ], rows)
+    lines += ['Differences on the pair, in points, seed by seed:', '']
+    lines += table([
+        'first − second', 'mean', 'by seed', f'{LEVEL:.0%} over seeds',
+        f'{LEVEL:.0%} over pairs', 'first is better'
+    ], [[f'{a} − {b}', *_difference(
+        outcome.difference(subject.name, a, b, first))]
+        for a, b in outcome.contrasts()])
+    shares = sorted({*subject.fractions, 1.})
+    if len(shares) > 1:
+        lines += ['By share of the training pairs:', '']
+        lines += table(['method', *(f'{share:.0%}' for share in shares)], [
+            [name, *(spread(outcome.cell(subject.name, name, first,
+                                         fraction=share))
+                     for share in shares)]
+            for name in methods
+        ])
+    return lines
+
+
+def _claims(outcome: Outcome) -> List[str]:
+    """Write what became of the claims."""
+    study = outcome.study
+    claims = [c for c in study.claims
+              if {c.better, c.than} <= set(study.methods)]
+    if not claims or not outcome.present:
+        return []
+    rows = []
+    for claim in claims:
+        row = [f'{claim.text} ({claim.better} − {claim.than})']
+        for present in outcome.present:
+            found = outcome.difference(
+                present.subject.name, claim.better, claim.than,
+                present.subject.measures[0])
+            gap = '' if found is None else f' ({found.mean:+.1f})'
+            row.append(judge(found) + gap)
+        rows.append(row)
+    number = len(claims) * len(outcome.present)
+    lines = ['## Claims', '']
+    lines += table(['claim', *(p.subject.name for p in outcome.present)],
+                   rows)
+    lines += [
+        f'{number} judgements; intervals of {LEVEL:.0%} are not corrected '
+        'for their number: of twenty without any effect, one would be '
+        'expected to exclude 0.', ''
+    ]
+    left_out = [c.text for c in study.claims if c not in claims]
+    if left_out:
+        lines += ['Not in this setting: ' + '; '.join(left_out) + '.', '']
+    return lines
+
+
+def _rates(outcome: Outcome) -> List[str]:
+    """Write how rates were chosen."""
+    tuned = {key: choice for key, choice in outcome.choices.items()
+             if choice.scores}
+    if not tuned:
+        return []
+    rates = sorted({rate for c in tuned.values() for rate in c.scores})
+    lines = [
+        '## Rates', '', 'Score on training pairs that were held out, by '
+        'rate, one seed; the same grid and steps for every method.', ''
+    ]
+    rows = []
+    for (subject, method), choice in tuned.items():
+        scores = [f'{choice.scores[rate]:.1f}'
+                  if rate in choice.scores else _NOTHING for rate in rates]
+        rows.append([subject, method, *scores, f'{choice.rate:g}',
+                     choice.remark])
+    return lines + table(
+        ['data set', 'method', *(f'{rate:g}' for rate in rates), 'chosen',
+         'remark'], rows)
+
+
+def _state(outcome: Outcome) -> List[str]:
+    """Write what is missing, and what everything was computed with."""
+    lines = []
+    waiting = [run for run in outcome.waiting]
+    if waiting:
+        lines += [f'**Not finished: {len(waiting)} of the runs known so far '
+                  'are to be done.**', '']
+    if outcome.absent:
+        lines += ['Absent data sets:', '']
+        lines += [f'- {one.subject.name}: {_cell(one.reason)}'
+                  for one in outcome.absent] + ['']
+    if outcome.failures:
+        lines += ['Runs that crashed (their logs are in the folder):', '']
+        lines += [f'- {run.label}: `{_cell(reason)}`'
+                  for run, reason in outcome.failures] + ['']
+    return lines
+
+
+def page(outcome: Outcome, command: str, plots: Sequence[str]) -> str:
+    """Write the page.
+
+    Args:
+        outcome (Outcome): What there is.
+        command (str): That made it.
+        plots (Sequence[str]): Names of the files that were drawn.
+
+    Returns:
+        str: Markdown.
+    """
+    study = outcome.study
+    lines = [f'# {study.title}: {study.setting}', '']
+    if study.about:
+        lines += [' '.join(study.about.split()), '']
+    lines += ['Made by', '', '```bash', command, '```', '']
+    lines += _state(outcome)
+    lines += _claims(outcome)
+    if plots:
+        lines += [f'![{Path(name).stem}]({name})' for name in plots] + ['']
+    for present in outcome.present:
+        lines += _subject_section(outcome, present)
+    lines += _rates(outcome)
+    lines += ['## Computed with', '']
+    for versions in outcome.versions:
+        lines += ['- ' + ', '.join(f'{name} {value}'
+                                   for name, value in versions.items())]
+    if len(outcome.sources) > 1:
+        lines += [f'- **{len(outcome.sources)} states of the code of this '
+                  'package**: delete the folder to compute all with one']
+    lines += ['', 'Times are medians over the steps of a run, then over '
+              'seeds, and mean little where several runs share a core. How a '
+              'claim is judged: docs/evidence/README.md.']
+    return '\n'.join(lines).rstrip() + '\n'
+
+
+def write(outcome: Outcome, folder: Path, command: str) -> Path:
+    """Write page, tables and plots, each file all or nothing.
+
+    Args:
+        outcome (Outcome): What there is.
+        folder (Path): For the files.
+        command (str): That made them.
+
+    Returns:
+        Path: The page.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, columns, rows in (('runs', RUN_COLUMNS, run_rows),
+                                ('summary', SUMMARY_COLUMNS, summary_rows),
+                                ('differences', DIFFERENCE_COLUMNS,
+                                 difference_rows)):
+        write_csv(folder / f'{name}.csv', columns, rows(outcome))
+    plots = [
+        name for name, draw in (('scores.png', draw_scores),
+                                ('fractions.png', draw_fractions),
+                                ('costs.png', draw_costs))
+        if draw(outcome, folder / name)
+    ]
+    path = folder / PAGE
+    write_atomically(path, page(outcome, command, plots).encode())
+    return path

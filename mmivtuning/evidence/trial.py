@@ -1,0 +1,152 @@
+"""One run: the stock runner trains, tests, and the result is written.
+
+A process of its own, ``python -m mmivtuning.evidence.trial FOLDER``: whatever
+happens to it, the others go on. The folder holds ``config.py`` and
+``job.json``; ``result.json`` appears when, and only when, all is done.
+"""
+
+import fcntl
+import io
+import json
+import os
+import platform
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmivtuning.models.freezing import count_parameters
+from mmivtuning.models.saved_bytes import saved_bytes
+from mmivtuning.pairs.reporting import write_atomically
+
+from .study import CONDITIONS
+
+CONFIG, JOB, RESULT = 'config.py', 'job.json', 'result.json'
+SAMPLES, LOCK = 'samples.npz', 'lock'
+
+
+def bytes_for_backward(runner: Runner) -> int:
+    """Count what a step keeps for its backward pass, on a training batch."""
+    model = runner.model
+    model.train()
+    batch = next(iter(runner.train_dataloader))
+    batch = model.data_preprocessor(batch, True)
+    return saved_bytes(model, lambda: model(**batch, mode='loss'))
+
+
+def step_seconds(runner: Runner) -> float:
+    """Return the median time of a step, loading included.
+
+    The first tenth does not count: caches and threads warm up.
+    """
+    times, _ = runner.message_hub.get_scalar('train/time').data
+    return float(np.median(times[len(times) // 10:]))
+
+
+def last_loss(runner: Runner) -> float:
+    """Return the mean loss of the last tenth of the steps."""
+    losses, _ = runner.message_hub.get_scalar('train/loss').data
+    return float(np.mean(losses[-max(len(losses) // 10, 1):]))
+
+
+def _test(runner: Runner, tests: List[str],
+          missing: Optional[str]) -> Dict[str, Dict[str, Any]]:
+    """Test under every condition."""
+    found = {}
+    for name in tests:
+        runner.model.data_preprocessor.missing = CONDITIONS[name] or missing
+        metrics = {
+            key: float(value)
+            for key, value in runner.test().items()
+        }
+        samples = None
+        for metric in runner.test_evaluator.metrics:
+            samples = getattr(metric, 'samples', samples)
+        found[name] = dict(metrics=metrics, samples=samples)
+    runner.model.data_preprocessor.missing = missing
+    return found
+
+
+def _check_finite(runner: Runner) -> None:
+    """Raise if the training has diverged."""
+    loss = last_loss(runner)
+    if not np.isfinite(loss):
+        raise FloatingPointError(f'the loss ended at {loss}')
+
+
+def execute(folder: Path) -> None:
+    """Train, test and write the result of a run.
+
+    Args:
+        folder (Path): Of the run.
+
+    Raises:
+        RuntimeError: If another process does this very run.
+    """
+    with open(folder / LOCK, 'w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RuntimeError(f'another process does {folder}') from error
+        _execute(folder)
+
+
+def end_with_parent(seconds: float = 2.) -> None:
+    """Let this process end when the one that started it is killed."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(seconds)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _execute(folder: Path) -> None:
+    """Train, test and write the result, once the folder is ours."""
+    job = json.loads((folder / JOB).read_text())
+    cfg = Config.fromfile(folder / CONFIG)
+    cfg.work_dir = str(folder)
+    cfg.experiment_name = job['identity'][:16]
+    started = time.monotonic()
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    _check_finite(runner)
+    found = _test(runner, job['tests'], cfg.model.data_preprocessor.missing)
+    backbone = count_parameters(runner.model.backbone)
+    result = dict(
+        job,
+        status='done',
+        scores={name: entry['metrics'] for name, entry in found.items()},
+        loss=last_loss(runner),
+        step_seconds=step_seconds(runner),
+        backward_bytes=bytes_for_backward(runner),
+        trainable_backbone=backbone.trainable,
+        total_backbone=backbone.total,
+        trainable=count_parameters(runner.model).trainable,
+        steps=runner.iter,
+        seconds=time.monotonic() - started,
+        machine=platform.processor() or platform.machine())
+    samples = {
+        name: entry['samples']
+        for name, entry in found.items() if entry['samples'] is not None
+    }
+    content = io.BytesIO()
+    np.savez_compressed(content, **samples)
+    write_atomically(folder / SAMPLES, content.getvalue(), clear=False)
+    # The last one to appear: a folder with it is complete.
+    text = json.dumps(result, indent=2) + '\n'
+    write_atomically(folder / RESULT, text.encode(), clear=False)
+    for checkpoint in folder.glob('*.pth'):
+        checkpoint.unlink()
+
+
+if __name__ == '__main__':
+    end_with_parent()
+    execute(Path(sys.argv[1]))
