@@ -1,6 +1,6 @@
 """Infrared files as cameras write them: deep, in degrees, of another size.
 
-What :mod:`.reading` does without being told stays as it is; everything here
+What ``reading`` does without being told stays as it is; everything here
 is asked for.
 """
 
