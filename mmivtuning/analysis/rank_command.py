@@ -56,6 +56,9 @@ def _run(args: argparse.Namespace) -> None:
         if model.is_random:
             note(f'{name} has neither a checkpoint nor a pretrained file: '
                  'its weights are random')
+        elif spec.checkpoint is None and hasattr(model.backbone,
+                                                 'prompt_alpha'):
+            note(f'{name} has no checkpoint: its prompts are random')
         moments, pairs_of[name] = accumulate(model, source, args.batch_size)
         results[name] = measure(moments)
         few = [row for row in results[name] if row.tokens <= row.dims]

@@ -115,6 +115,27 @@ def test_rank_command(config, own, tmp_path, capsys):
                 (tmp_path / 'b' / name).read_bytes())
 
 
+@pytest.mark.parametrize(('tuning', 'told'), [('iv', 'prompts are random'),
+                                              ('full', None)])
+def test_rank_tells_what_is_random(tuning, told, config, own, tmp_path,
+                                   capsys):
+    path = checkpoint(config('vit', 'frozen'), tmp_path / 'vit.pth', 0)
+    stock = {
+        key[len('backbone.'):]: value
+        for key, value in torch.load(path)['state_dict'].items()
+        if key.startswith('backbone.') and 'infrared' not in key
+    }
+    torch.save(stock, path)
+    assert main([
+        'rank', config('vit', tuning), '--out', str(tmp_path / 'o'), *own,
+        'model.backbone.init_cfg.type=Pretrained',
+        f'model.backbone.init_cfg.checkpoint={path}'
+    ]) == 0
+    notes = capsys.readouterr().err
+    assert 'weights are random' not in notes
+    assert (told in notes) if told else ('random' not in notes)
+
+
 def test_missing_changes_features(config, own, tmp_path):
     seen = {}
     for case, options in dict(
