@@ -47,6 +47,8 @@ nitpick_ignore_regex = [
 ]
 
 html_theme = 'furo'
+html_static_path = ['static']
+html_css_files = ['equations.css']
 html_title = f'mmivtuning {release}'
 # Nothing of the page's source or of Sphinx is advertised.
 html_show_sourcelink = False

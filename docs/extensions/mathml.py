@@ -29,7 +29,7 @@ def inline(self: Any, node: nodes.math) -> None:
 
 def block(self: Any, node: nodes.math_block) -> None:
     """Write an equation of its own."""
-    self.body.append('<div class="math">'
+    self.body.append('<div class="equation">'
                      f'{_convert(node, as_block=True)}</div>\n')
     raise nodes.SkipNode
 
