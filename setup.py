@@ -34,9 +34,12 @@ EXTRAS = {
     'saliency': ['pysodmetrics'],
     # FLIR cameras' own JPEG files.
     'radiometric': ['flyr'],
+    # Export to ONNX and the check of the file.
+    'export': ['onnx', 'onnxruntime'],
+    'docs': ['sphinx', 'myst-parser', 'furo'],
     'dev': [
-        'pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'onnx',
-        'onnxruntime', 'ruff', 'build'
+        'pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'ruff',
+        'build', 'scikit-learn', 'tensorboard'
     ],
 }
 
@@ -90,7 +93,9 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.8',
     packages=find_packages(include=['mmivtuning', 'mmivtuning.*']),
-    install_requires=['numpy', 'rich', 'safetensors', 'scipy'],
+    install_requires=[
+        'jinja2', 'matplotlib', 'numpy', 'rich', 'safetensors', 'scipy'
+    ],
     extras_require=EXTRAS,
     entry_points={'console_scripts': ['mmivtuning = mmivtuning.cli:main']},
     cmdclass={'build_py': BuildPyWithMim},

@@ -33,6 +33,8 @@ from pathlib import Path
 from typing import Iterator, List, Tuple
 
 ROOT = Path(__file__).resolve().parent.parent
+# Extras of setup.py for everything that the tests and the demo use.
+EXTRAS = ('mim', 'saliency', 'export', 'docs', 'dev')
 STAMP = 'mmivtuning-environment.json'
 
 # The distributions of each stack that need more than `pip install`.
@@ -309,7 +311,7 @@ def set_up(stack: str, venv_dir: Path) -> None:
     environment.install_mmcv()
     say('4/6 mmengine, mmsegmentation, mmdetection, mmpretrain, test tools')
     environment.pip_install('--no-build-isolation', '--editable',
-                            requirements_of([stack, 'mim', 'saliency', 'dev']))
+                            requirements_of([stack, *EXTRAS]))
     say('5/6 mim')
     # Its own dependencies would downgrade setuptools and requests.
     environment.pip_install('--no-deps', STACKS[stack]['mim'])
