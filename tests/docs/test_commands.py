@@ -75,6 +75,7 @@ RUN = {
          f'--config yolo.py --base configs/detection/scenes/{TINY_BOXES}'),
     ],
     'docs/inference.md': [('iter_120.pth', 'iter_4.pth')],
+    'docs/reports.md': [('iter_120.pth', 'iter_4.pth')],
     'docs/analysis.md': [
         (f'{name}.py:{name}.pth',
          'my_scenes.py:work_dirs/my_scenes/iter_4.pth')
@@ -135,6 +136,10 @@ PARSED = {
     'docs/install.md': [
         ('make *', SETS_UP),
         ('pip install *', SETS_UP),
+    ],
+    'docs/reports.md': [
+        ('python -m mmivtuning params configs/*',
+         'builds large models; the same runs on the config of the tutorial'),
     ],
     'docs/saliency.md': [
         ('python data_prep/vt_saliency.py *', ARCHIVES),
