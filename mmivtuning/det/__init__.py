@@ -12,9 +12,11 @@ from .datasets import (
     PairedDetDataset,
     VEDAIDataset,
 )
+from .necks import StandardizedFPN
 
 __all__ = [
     'DroneVehicleDataset', 'FLIRAlignedDataset', 'KAISTDataset',
     'LLVIPDataset', 'LogAverageMissRate', 'M3FDDataset', 'PairedCocoMetric',
-    'PairedDetDataPreprocessor', 'PairedDetDataset', 'VEDAIDataset'
+    'PairedDetDataPreprocessor', 'PairedDetDataset', 'StandardizedFPN',
+    'VEDAIDataset'
 ]

@@ -7,9 +7,8 @@ model = dict(
         bgr_to_rgb=True,
         pad_size_divisor=32),
     neck=dict(
-        type='FPN',
-        # Maps of plain transformers have a few huge channels, which drown
-        # the small initial weights of the heads.
+        # mmdet's FPN, after the maps of a plain transformer are standardised.
+        type='mmivtuning.StandardizedFPN',
         norm_cfg=dict(type='GN', num_groups=32),
         out_channels=256,
         num_outs=5),

@@ -6,6 +6,10 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         norm_decay_mult=0.,
         custom_keys={
+            # What starts at random learns faster than what is pretrained;
+            # the large layers of the RoI heads overfit with more.
+            'neck': dict(lr_mult=5.),
+            'rpn_head': dict(lr_mult=5.),
             'pos_embed': dict(decay_mult=0.),
             'cls_token': dict(decay_mult=0.),
             'relative_position_bias_table': dict(decay_mult=0.),

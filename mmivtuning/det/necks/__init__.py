@@ -1,0 +1,5 @@
+"""Necks of detectors."""
+
+from .standardized_fpn import StandardizedFPN
+
+__all__ = ['StandardizedFPN']
