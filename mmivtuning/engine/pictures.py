@@ -145,9 +145,25 @@ def side_by_side(panels: Sequence[np.ndarray],
     for index, (panel, caption) in enumerate(zip(panels, captions)):
         left = index * (width + GAP)
         canvas[CAPTION_HEIGHT:, left:left + width] = panel
-        cv2.putText(canvas, caption, (left + 2, CAPTION_HEIGHT - 8),
-                    cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+        _write(canvas[:CAPTION_HEIGHT, left:left + width], caption)
     return canvas
+
+
+def _write(strip: np.ndarray, text: str) -> None:
+    """Write into a strip above a panel: smaller, then cut, if it is narrow.
+
+    Args:
+        strip (np.ndarray): uint8 (H, W, 3), changed in place.
+        text (str): What to write.
+    """
+    (needed, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)
+    scale = 0.5 * min(1., (strip.shape[1] - 4) / max(needed, 1))
+    # OpenCV draws on a copy of a part of an array.
+    drawn = np.ascontiguousarray(strip)
+    cv2.putText(drawn, text, (2, CAPTION_HEIGHT - 8),
+                cv2.FONT_HERSHEY_SIMPLEX, max(scale, 0.3), (0, 0, 0), 1,
+                cv2.LINE_AA)
+    strip[:] = drawn
 
 
 def stack_rows(rows: Sequence[np.ndarray]) -> np.ndarray:

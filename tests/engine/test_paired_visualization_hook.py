@@ -156,3 +156,45 @@ def test_a_sample_without_infrared_says_what_to_add(make_sample):
     sample.pop('infrared_path')
     with pytest.raises(KeyError, match='meta_keys'):
         PairedVisualizationHook(draw=True).picture(sample, Visualizer())
+
+
+@pytest.mark.parametrize('draw', [True, False])
+def test_training_draws_what_the_network_saw(make_sample, draw):
+    hook = PairedVisualizationHook(draw=draw, draw_train_interval=2)
+    visualizer = Visualizer(classes=('car', ), palette=[(200, 0, 0)])
+    drawn = []
+    visualizer.add_image = lambda name, picture, step: drawn.append(
+        (name, picture, step))
+    # not the file: the pipeline made another picture of it
+    inputs = torch.full((4, 30, 50), 60, dtype=torch.uint8)
+    inputs[3] = 20
+    sample = make_sample(gt_instances=instances_of([[5, 15, 20, 25]], [0]))
+    for index in range(4):
+        hook.after_train_iter(
+            SimpleNamespace(visualizer=visualizer, iter=index), index,
+            dict(inputs=[inputs, inputs], data_samples=[sample, sample]),
+            dict(loss=1.))
+    assert [(name, step) for name, _, step in drawn] == [('train', 2),
+                                                         ('train', 4)]
+    picture = drawn[0][1]
+    assert picture.shape == (30 + CAPTION_HEIGHT, 4 * 50 + 3 * GAP, 3)
+    for index, grey in enumerate((60, 20, 60, 20)):
+        left = index * (50 + GAP)
+        found = picture[CAPTION_HEIGHT:, left:left + 50]
+        assert found[28, 45].tolist() == [grey] * 3
+        # the frame of the box, on both modalities of the truth
+        assert found[25, 15].tolist() == (
+            [grey] * 3 if index < 2 else [200, 0, 0])
+
+
+def test_training_draws_nothing_unless_asked(make_sample):
+    runner = SimpleNamespace(visualizer=Visualizer(), iter=0)
+    PairedVisualizationHook(draw=True, interval=1).after_train_iter(
+        runner, 0, dict(inputs=[], data_samples=[]), None)
+    assert runner.visualizer.shown == []
+
+
+@pytest.mark.parametrize('name', ['interval', 'draw_train_interval'])
+def test_intervals_are_positive(name):
+    with pytest.raises(ValueError, match=f'^{name} must be at least 1'):
+        PairedVisualizationHook(**{name: 0})

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mmivtuning.engine.pictures import (
+    CAPTION_HEIGHT,
     draw_boxes,
     draw_map,
     overlay_labels,
@@ -62,3 +63,11 @@ def test_draw_map_is_grey_and_clipped():
     assert drawn.shape == (2, 2, 3)
     assert drawn[..., 1].tolist() == [[0, 0], [102, 255]]
     assert draw_map(np.array([[False, True]])).max() == 255
+
+
+def test_a_long_caption_stays_above_its_panel():
+    panels = [np.full((20, 50, 3), 9, np.uint8)] * 3
+    alone = side_by_side(panels, ['ground truth, infrared', '', ''])
+    above = alone[:CAPTION_HEIGHT]
+    assert (above[:, :50] < 128).any()
+    assert (above[:, 50:] == 255).all()
