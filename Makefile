@@ -39,7 +39,7 @@ TESTS ?= tests
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help environment backbone demo test test-slow style clean
+.PHONY: help environment backbone demo test test-slow docs style clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -59,6 +59,9 @@ test: backbone ## the test suite without the slow tests (at most 20 minutes)
 
 test-slow: backbone ## the slow tests only
 	@$(PYTEST) $(TESTS) -m slow
+
+docs: environment ## the documentation, into docs/_build; warnings are errors
+	@$(RUN) -m sphinx -W --keep-going -b html docs docs/_build
 
 style: environment ## lint and check the format
 	@$(RUN) -m ruff check .
