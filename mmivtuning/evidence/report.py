@@ -109,13 +109,22 @@ def _subject_section(outcome: Outcome, present: Present) -> List[str]:
         'trainable in the backbone', 'median s a step',
         'MB kept for backward', 'rate'
     ], rows)
-    lines += ['Differences on the pair, in points, seed by seed:', '']
-    lines += table([
-        'first − second', 'mean', 'by seed', f'{LEVEL:.0%} over seeds',
-        f'{LEVEL:.0%} over pairs', 'first is better'
-    ], [[f'{a} − {b}', *_difference(
-        outcome.difference(subject.name, a, b, first))]
-        for a, b in outcome.contrasts()])
+    idle = outcome.idle(subject.name, first)
+    if idle:
+        lines += [
+            '**Learnt nothing** (one class right and no other, or no box): '
+            f'{", ".join(run.label for run in idle)}. Differences of these '
+            'runs are no evidence.', ''
+        ]
+    contrasts = outcome.contrasts()
+    if contrasts:
+        lines += ['Differences on the pair, in points, seed by seed:', '']
+        lines += table([
+            'first − second', 'mean', 'by seed', f'{LEVEL:.0%} over seeds',
+            f'{LEVEL:.0%} over pairs', 'first is better'
+        ], [[f'{a} − {b}', *_difference(
+            outcome.difference(subject.name, a, b, first))]
+            for a, b in contrasts])
     shares = sorted({*subject.fractions, 1.})
     if len(shares) > 1:
         lines += ['By share of the training pairs:', '']
@@ -185,10 +194,9 @@ def _rates(outcome: Outcome) -> List[str]:
 def _state(outcome: Outcome) -> List[str]:
     """Write what is missing, and what everything was computed with."""
     lines = []
-    waiting = [run for run in outcome.waiting]
-    if waiting:
-        lines += [f'**Not finished: {len(waiting)} of the runs known so far '
-                  'are to be done.**', '']
+    if outcome.waiting:
+        lines += [f'**Not finished: {len(outcome.waiting)} of the runs known '
+                  'so far are to be done.**', '']
     if outcome.absent:
         lines += ['Absent data sets:', '']
         lines += [f'- {one.subject.name}: {_cell(one.reason)}'

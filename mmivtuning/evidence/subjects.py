@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union
 
@@ -138,7 +140,12 @@ def find(subject: Subject, cache: Path) -> Union[Present, Absent]:
         if subject.task == 'saliency':
             import py_sod_metrics  # noqa: F401
         set_data_root(cfg, root)
-        entries = {mode: _data_list(cfg, mode) for mode in ('train', 'test')}
+        # Stock classes print what they load.
+        with redirect_stdout(StringIO()):
+            entries = {
+                mode: _data_list(cfg, mode)
+                for mode in ('train', 'test')
+            }
     except (FileNotFoundError, ImportError) as error:
         return Absent(subject, str(error))
     except Exception as error:  # whatever bad files lead stock classes to

@@ -114,6 +114,26 @@ class Outcome:
             samples = None
         return compare(cells[0].by_seed, cells[1].by_seed, samples)
 
+    def idle(self, subject: str, measure: Measure) -> List[Run]:
+        """List the runs that learnt nothing.
+
+        A segmentor that gets one class right and no other, a detector
+        without any mAP: differences between them say nothing.
+        """
+        listed = []
+        for key, (run, result) in sorted(self.results.items()):
+            if key[0] != subject:
+                continue
+            samples = load_samples(self.folder, run, 'pair')
+            if samples is not None and samples.ndim == 3:
+                hits = samples[:, 0].sum(0) > 0
+                if hits.sum() < 2:
+                    listed.append(run)
+            elif (measure.key.startswith('coco/')
+                  and score(result['scores']['pair'], measure) == 0):
+                listed.append(run)
+        return listed
+
     def contrasts(self) -> List[Tuple[str, str]]:
         """List the pairs of methods that are compared."""
         study = self.study
