@@ -104,6 +104,25 @@ class TakenOver:
         return super().train(mode)
 
 
+def attend(query: Tensor,
+           key: Tensor,
+           value: Tensor,
+           attn_mask: Optional[Tensor] = None,
+           dropout_p: float = 0.,
+           scale: float = 1.) -> Tensor:
+    """Call ``scaled_dot_product_attention``.
+
+    Written out while torch.jit traces: torch 2.1 cannot export a scale.
+    """
+    if not torch.jit.is_tracing() or dropout_p > 0:
+        return F.scaled_dot_product_attention(
+            query, key, value, attn_mask, dropout_p, scale=scale)
+    weights = (query * scale) @ key.transpose(-2, -1)
+    if attn_mask is not None:
+        weights = weights + attn_mask
+    return weights.softmax(-1) @ value
+
+
 def rotary_tables(half_dim: int, theta: float, hw: Tuple[int, int],
                   extra: int, device: torch.device,
                   grid: Optional[int] = None) -> Tensor:
@@ -141,11 +160,10 @@ def rotary_tables(half_dim: int, theta: float, hw: Tuple[int, int],
             angle = angle.repeat_interleave(2, dim=1)
         angles.append(angle.reshape(shape).expand(*hw, half_dim))
     angle = torch.cat(angles, -1).flatten(0, 1)
-    sign = torch.ones(2 * half_dim, device=device)
-    sign[0::2] = -1
+    sign = torch.arange(2 * half_dim, device=device) % 2 * 2. - 1.
     tables = torch.stack((angle.cos(), angle.sin() * sign))
-    passed = tables.new_zeros(2, extra, 2 * half_dim)
-    passed[0] = 1
+    passed = torch.stack((tables.new_ones(extra, 2 * half_dim),
+                          tables.new_zeros(extra, 2 * half_dim)))
     return torch.cat((passed, tables), 1)[:, :, None, None]
 
 
@@ -181,15 +199,16 @@ class FusedRoPEAttention(TakenOver, AttentionWithRoPE):
         both, value = qkv.split((2, 1), dim=2)
         value = value.squeeze(2)
         if self.rope is not None:
-            extra = x.shape[1] - patch_resolution[0] * patch_resolution[1]
+            extra = int(x.shape[1] -
+                        patch_resolution[0] * patch_resolution[1])
             direct, swapped = self.rope.tables(tuple(patch_resolution), extra)
-            partner = both.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
+            partner = both.unflatten(-1, (-1, 2)).flip(-1).flatten(4)
             both = torch.addcmul(both * direct, partner,
                                  swapped).type_as(value)
             # else all of qkv would wait for the backward pass
             value = value.contiguous()
         query, key = both.unbind(2)
-        x = F.scaled_dot_product_attention(
+        x = attend(
             query.transpose(1, 2),
             key.transpose(1, 2),
             value.transpose(1, 2),
@@ -217,7 +236,7 @@ class FusedWindowMSA(TakenOver, WindowMSA):
         Returns:
             Tensor: Shape (B * W, N, C).
         """
-        windows = 1 if mask is None else len(mask)
+        windows = 1 if mask is None else mask.shape[0]
         length = x.shape[1]
         # windows that have masks of their own become heads
         query, key, value = self.qkv(x).view(
@@ -228,14 +247,15 @@ class FusedWindowMSA(TakenOver, WindowMSA):
         bias = self.cache.get(
             'bias', (table, ) if mask is None else (table, mask),
             lambda: self._bias(mask))
-        x = F.scaled_dot_product_attention(
+        x = attend(
             query,
             key,
             value,
             attn_mask=bias.to(query.dtype),
             dropout_p=self.attn_drop.p if self.training else 0.,
             scale=self.scale)
-        x = x.unflatten(1, (windows, -1)).transpose(2, 3)
+        x = x.reshape(-1, windows, self.num_heads, length,
+                      x.shape[-1]).transpose(2, 3)
         return self.proj_drop(self.proj(x.reshape(-1, length,
                                                   self.embed_dims)))
 
@@ -259,6 +279,27 @@ def shift_mask(hw: Tuple[int, int], window_size: int, shift_size: int,
                                             device)
 
 
+def traced_shift_mask(hw: Tuple[int, int], window_size: int, shift_size: int,
+                      device: Optional[torch.device]) -> Optional[Tensor]:
+    """Compute the mask of shifted windows for a grid that is not a constant.
+
+    The stock class writes into slices of a map, which does not trace.
+    """
+    if shift_size == 0:
+        return None
+    regions = []
+    for side in hw:
+        position = torch.arange(side, device=device)
+        regions.append((position >= side - window_size).float() +
+                       (position >= side - shift_size).float())
+    region = regions[0][:, None] * 3 + regions[1][None, :]
+    region = ShiftWindowMSA.window_partition(region[None, :, :, None],
+                                             window_size)
+    region = region.view(-1, window_size * window_size)
+    apart = region.unsqueeze(1) != region.unsqueeze(2)
+    return apart.float() * -100.
+
+
 class FusedShiftWindowMSA(TakenOver, ShiftWindowMSA):
     """Attention in shifted windows, with one mask a resolution."""
 
@@ -270,10 +311,23 @@ class FusedShiftWindowMSA(TakenOver, ShiftWindowMSA):
                       ) -> Optional[Tensor]:
         """Get the additive mask, shape (W, N, N), None without a shift."""
         if is_compiling():
-            return ShiftWindowMSA.get_attn_mask(hw_shape, window_size,
-                                                shift_size, device)
+            return traced_shift_mask(hw_shape, window_size, shift_size,
+                                     device)
         return shift_mask(
             tuple(hw_shape), window_size, shift_size, device)
+
+    @staticmethod
+    def window_reverse(windows: Tensor, height: int, width: int,
+                       window_size: int) -> Tensor:
+        """Put windows (B * W, w, w, C) together, to (B, H, W, C).
+
+        The stock class divides to find B, which traces keep as a constant.
+        """
+        rows, columns = height // window_size, width // window_size
+        windows = windows.view(-1, rows, columns, window_size, window_size,
+                               windows.shape[-1])
+        return windows.transpose(2, 3).reshape(-1, height, width,
+                                               windows.shape[-1])
 
 
 class LeanSwiGLU(TakenOver, SwiGLUFFN):

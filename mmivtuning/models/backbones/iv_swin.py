@@ -4,14 +4,15 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from mmpretrain.models.backbones import SwinTransformer
 from mmpretrain.models.backbones.swin_transformer import SwinBlock
-from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor, nn
 
 from mmivtuning.registry import MODELS
 
+from ..modules.modal_prompt import tokens_to_map
 from .context_attention import ContextShiftWindowMSA, ContextWindowMSA
 from .iv_tuning import IVTuningBackbone, TunedLayer
 from .loading import resize_relative_position_bias
+from .positions import resized_positions
 
 
 class IVSwinBlock(TunedLayer, SwinBlock):
@@ -115,7 +116,7 @@ class IVSwinTransformer(IVTuningBackbone, SwinTransformer):
         # is new: the tokens that enter a stage.
         if self.use_abs_pos_embed:
             x = x + self.position_cache.get(
-                hw, (self.absolute_pos_embed, ), lambda: resize_pos_embed(
+                hw, (self.absolute_pos_embed, ), lambda: resized_positions(
                     self.absolute_pos_embed, self.patch_resolution, hw, self.
                     interpolate_mode, self.num_extra_tokens))
         x = self.drop_after_pos(x)
@@ -131,8 +132,7 @@ class IVSwinTransformer(IVTuningBackbone, SwinTransformer):
                 x, hw = stage.downsample(x, hw)
             if i in self.out_indices:
                 out = getattr(self, f'norm{i}')(x)
-                out = out.unflatten(1, hw).permute(0, 3, 1, 2)
-                outs.append(out.contiguous())
+                outs.append(tokens_to_map(out, hw).contiguous())
             if (merge and not self.out_after_downsample
                     and i < self.last_output):
                 x, hw = stage.downsample(x, hw)

@@ -16,13 +16,13 @@ from mmpretrain.models.backbones import VisionTransformer
 from mmpretrain.models.backbones.vision_transformer import (
     TransformerEncoderLayer,
 )
-from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor, nn
 
 from mmivtuning.registry import MODELS
 
 from ..necks import plain_pyramid
 from .iv_tuning import IVTuningBackbone, TunedLayer
+from .positions import resized_positions
 
 
 def with_context(context: Tensor, x: Tensor) -> Tensor:
@@ -156,12 +156,9 @@ class IVPlainBackbone(IVTuningBackbone):
             token = self.cls_token.expand(x.shape[0], -1, -1)
             x = torch.cat((token, x), dim=1)
         x = x + self.position_cache.get(
-            hw, (self.pos_embed, ), lambda: resize_pos_embed(
-                self.pos_embed,
-                self.patch_resolution,
-                hw,
-                mode=self.interpolate_mode,
-                num_extra_tokens=self.num_extra_tokens))
+            hw, (self.pos_embed, ), lambda: resized_positions(
+                self.pos_embed, self.patch_resolution, hw, self.
+                interpolate_mode, self.num_extra_tokens))
         x = self.pre_norm(self.drop_after_pos(x))
         outs: Dict[int, Tensor] = {}
         for i in range(self.last_output + 1):

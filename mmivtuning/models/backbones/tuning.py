@@ -456,7 +456,7 @@ class IVTuning(Tuning):
     def run(layer: 'TunedLayer', x: Tensor, hw: Tuple[int, int],
             prompt: Optional[Tensor]) -> Tensor:
         """Run a layer, with an MP-beta after attention and after the FFN."""
-        extra = x.shape[1] - hw[0] * hw[1]
+        extra = int(x.shape[1] - hw[0] * hw[1])  # a constant of any trace
         after_attention, after_ffn = layer.betas
         x = layer.attend(x, hw)
         if after_attention:

@@ -23,7 +23,9 @@ INFRARED_PATHS = ('linear', 'convolution')
 
 def tokens_to_map(tokens: Tensor, hw: Tuple[int, int]) -> Tensor:
     """View tokens (B, h * w, D) as a map (B, D, h, w)."""
-    return tokens.unflatten(1, hw).permute(0, 3, 1, 2)
+    # not unflatten, which exporters to ONNX make a constant size of
+    return tokens.reshape(tokens.shape[0], *hw,
+                          tokens.shape[2]).permute(0, 3, 1, 2)
 
 
 def map_to_tokens(feature: Tensor) -> Tensor:
@@ -205,14 +207,12 @@ class ModalPromptBeta(ModalPrompt):
                 sees none of them. Defaults to 0.
         """
         _check('patch', tokens, self.embed_dims, hw, extra)
-        if prompt.shape[1] == hw[0] * hw[1]:
-            _check('prompt', prompt, self.embed_dims, hw)
-        else:
-            _check('prompt', prompt, self.embed_dims, hw, extra)
+        of_patches = prompt.shape[1] == hw[0] * hw[1]
+        lead = 0 if of_patches else extra
+        _check('prompt', prompt, self.embed_dims, hw, lead)
         # Whole tensors are projected, and cut where they are narrow.
         narrow = (self.token_norm.project(tokens, self.token_down)[:, extra:],
-                  self.prompt_norm.project(prompt, self.prompt_down)
-                  [:, prompt.shape[1] - hw[0] * hw[1]:])
+                  self.prompt_norm.project(prompt, self.prompt_down)[:, lead:])
         if is_compiling():
             hidden, narrow = self._mix(*narrow, hw)
         else:

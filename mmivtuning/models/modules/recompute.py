@@ -36,9 +36,16 @@ class RunningStatisticsKept:
 
 
 def is_compiling() -> bool:
-    """Whether torch.compile is tracing: it decides itself what to keep."""
+    """Whether a compiler or an exporter traces, and decides what to keep."""
+    if torch.jit.is_tracing():
+        return True
     compiler = getattr(torch, 'compiler', None)
     return hasattr(compiler, 'is_compiling') and compiler.is_compiling()
+
+
+def is_exporting() -> bool:
+    """Whether what is traced keeps nothing for a backward pass."""
+    return is_compiling() and not torch.is_grad_enabled()
 
 
 def recomputed(module: nn.Module,

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from .sizes import max_size
+
 
 class SimAM(nn.Module):
     r"""Weigh every cell of a map by how much it stands out.
@@ -33,7 +35,7 @@ class SimAM(nn.Module):
         values = x.float() if half else x
         deviation = values - values.mean((2, 3), keepdim=True)
         square = deviation * deviation  # torch's square is slow on views
-        freedom = max(x.shape[2] * x.shape[3] - 1, 1)
+        freedom = max_size(x.shape[2] * x.shape[3] - 1, 1)
         variance = square.sum((2, 3), keepdim=True) / freedom
         energy = square / (4 * (variance + self.lambda_)) + 0.5
         return x * energy.sigmoid().to(x.dtype)

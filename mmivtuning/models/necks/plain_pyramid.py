@@ -6,11 +6,13 @@ no parameter in it and no module: a neck sees maps, not the size of the input,
 and could not crop what the patch embedding padded.
 """
 
-import math
 from typing import Sequence, Tuple
 
 import torch.nn.functional as F
 from torch import Tensor
+
+from ..modules.recompute import is_exporting
+from ..modules.sizes import ceil_divide, max_size
 
 
 def resample(feature: Tensor, patch_size: int, stride: int,
@@ -30,7 +32,7 @@ def resample(feature: Tensor, patch_size: int, stride: int,
         size (tuple[int, int]): Rows and columns of the result.
 
     Returns:
-        Tensor: Map, shape (B, C, *size).
+        Tensor: Map, shape (B, C, rows, columns).
     """
     rows, columns = size
     if stride == patch_size:
@@ -39,10 +41,10 @@ def resample(feature: Tensor, patch_size: int, stride: int,
     # sets the sampled positions; its own size is rounded down.
     scale = patch_size / stride
     lacking = [
-        max(math.ceil(wanted * stride / patch_size) - given, 0)
+        max_size(ceil_divide(wanted * stride, patch_size) - given, 0)
         for wanted, given in zip(size, feature.shape[2:])
     ]
-    if any(lacking):
+    if is_exporting() or any(lacking):
         feature = F.pad(
             feature, (0, lacking[1], 0, lacking[0]), mode='replicate')
     feature = F.interpolate(
@@ -78,5 +80,5 @@ def plain_pyramid(features: Sequence[Tensor], patch_size: int,
     height, width = input_size
     return tuple(
         resample(feature, patch_size, stride,
-                 (math.ceil(height / stride), math.ceil(width / stride)))
+                 (ceil_divide(height, stride), ceil_divide(width, stride)))
         for feature, stride in zip(features, strides))
