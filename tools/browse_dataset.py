@@ -69,17 +69,12 @@ def transforms_of(dataset: Any) -> List[Any]:
             return list(dataset.pipeline.transforms)
 
 
-def innermost(dataset: Any, index: int) -> Tuple[Any, int]:
-    """Find the data set, and the place in it, that a pair comes from."""
-    while True:
-        if hasattr(dataset, 'datasets'):
-            which, index = dataset._get_ori_dataset_idx(index)
-            dataset = dataset.datasets[which]
-        elif hasattr(dataset, 'dataset'):
-            dataset = dataset.dataset
-            index %= len(dataset)
-        else:
-            return dataset, index
+def part_of(dataset: Any, index: int) -> Tuple[Any, int]:
+    """Find the data set, of several in one, that a pair comes from."""
+    while hasattr(dataset, 'datasets'):
+        which, index = dataset._get_ori_dataset_idx(index)
+        dataset = dataset.datasets[which]
+    return dataset, index
 
 
 def truth_is_original(dataset: Any) -> bool:
@@ -87,8 +82,8 @@ def truth_is_original(dataset: Any) -> bool:
 
     Pipelines of tests do so: metrics compare at the original size.
     """
-    inner, index = innermost(dataset, 0)
-    results = inner.get_data_info(index)
+    dataset, index = part_of(dataset, 0)
+    results = dataset.get_data_info(index)
     for transform in transforms_of(dataset):
         results = transform(results)
         if results is None or 'data_samples' in results:
@@ -123,9 +118,9 @@ def drawn(data: dict, meta: dict, scale_boxes: bool, note: str) -> np.ndarray:
 
 def original(dataset: Any, index: int) -> dict:
     """Load and pack a pair, without what lies between."""
-    inner, index = innermost(dataset, index)
-    results = inner.get_data_info(index)
-    for transform in inner.pipeline.transforms:
+    dataset, index = part_of(dataset, index)
+    results = dataset.get_data_info(index)
+    for transform in transforms_of(dataset):
         if type(transform).__name__.startswith(('Load', 'Pack')):
             results = transform(results)
     return results

@@ -36,7 +36,7 @@ th, td { padding: .28rem .8rem .28rem 0; border-bottom: 1px solid var(--line);
   text-align: right; font-variant-numeric: tabular-nums; vertical-align: top; }
 th:first-child, td:first-child { text-align: left; }
 tbody th { font-weight: 400; }
-table.texts td { text-align: left; overflow-wrap: anywhere; }
+table.texts th, table.texts td { text-align: left; overflow-wrap: anywhere; }
 .curves { display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fill, minmax(min(26rem, 100%), 1fr)); }
 figure { margin: 0; }

@@ -87,9 +87,9 @@ def find_runs(work_dir: Path) -> List[Path]:
     if not work_dir.is_dir():
         raise NotADirectoryError(
             f'{work_dir} is a file, expected the work_dir of a run')
-    if _is_run(work_dir):
-        return [work_dir]
     runs = sorted(child for child in work_dir.iterdir() if _is_run(child))
+    if not runs and _is_run(work_dir):
+        return [work_dir]
     if not runs:
         below = sorted({
             str(path.parent.parent) for path in work_dir.glob('*/*/vis_data')})
@@ -165,7 +165,8 @@ def read_run(folder: Path) -> Run:
         try:
             content = json.loads(file.read_text())
             tests.update(numbers(content))
-        except (AttributeError, ValueError) as error:
+        except (AttributeError, OverflowError, RecursionError,
+                ValueError) as error:
             problems.append(f'{file.name}: {error}')
     lost = [record.step for record in train
             if not math.isfinite(record.values.get('loss', 0.))]
@@ -214,7 +215,8 @@ def read_scalars(
             epoch = content.get('epoch')
             values = numbers({
                 k: v for k, v in content.items() if k not in _PLACES})
-        except (AttributeError, OverflowError, TypeError, ValueError):
+        except (AttributeError, OverflowError, RecursionError, TypeError,
+                ValueError):
             bad.append(number)
             continue
         if 'iter' in content or 'lr' in content or 'loss' in content:

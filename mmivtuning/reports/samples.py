@@ -4,12 +4,23 @@ import base64
 import contextlib
 import io
 import math
+import sys
 import tempfile
 import time
 import warnings
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import cv2
 import numpy as np
@@ -67,6 +78,8 @@ class SampleScoresHook(Hook):
         number (int): Of samples from each end.
         measure (str, optional): What they are ranked by. Defaults to None:
             the first of :data:`PREFERRED` that there is.
+        progress (Callable, optional): Called after each batch with the
+            number of batches done and the number of all. Defaults to None.
     """
 
     priority = 'LOWEST'
@@ -75,11 +88,13 @@ class SampleScoresHook(Hook):
                  metrics: List[dict],
                  visualization: PairedVisualizationHook,
                  number: int,
-                 measure: Optional[str] = None) -> None:
+                 measure: Optional[str] = None,
+                 progress: Optional[Callable] = None) -> None:
         self.metrics = metrics
         self.visualization = visualization
         self.number = number
         self.measure = measure
+        self.progress = progress
         self.smaller = False
         self.scored = self.unscored = 0
         # Sorted, the best first.
@@ -106,6 +121,8 @@ class SampleScoresHook(Hook):
                 continue
             self.scored += 1
             self._keep(runner, sample, score)
+        if self.progress is not None:
+            self.progress(batch_idx + 1, len(runner.test_dataloader))
 
     def _scores(self, runner: Runner, sample: Any) -> Scalars:
         """Compute the metrics of one sample, and have them say nothing."""
@@ -139,22 +156,28 @@ class SampleScoresHook(Hook):
         def good(one: Sample) -> float:
             return -one.score if self.smaller else one.score
 
-        into = []
-        if (len(self.best) < self.number
-                or goodness > good(self.best[-1])):
-            into.append((self.best, True))
-        if (len(self.worst) < self.number
-                or goodness < good(self.worst[-1])):
-            into.append((self.worst, False))
-        if not into:
-            return
-        kept = Sample(
-            str(sample.img_path), score,
-            encode(self.visualization.picture(sample, runner.visualizer)))
-        for samples, from_best in into:
+        kept = None
+        # Twice as many of the worst: where all are alike, the first ones
+        # are among the best, too.
+        for samples, limit, sign in ((self.best, self.number, 1),
+                                     (self.worst, 2 * self.number, -1)):
+            if (len(samples) == limit
+                    and sign * goodness <= sign * good(samples[-1])):
+                continue
+            if kept is None:
+                picture = self.visualization.picture(sample,
+                                                     runner.visualizer)
+                kept = Sample(str(sample.img_path), score, encode(picture))
             samples.append(kept)
-            samples.sort(key=good, reverse=from_best)
-            del samples[self.number:]
+            samples.sort(key=good, reverse=sign > 0)
+            del samples[limit:]
+
+    def ends(self) -> Tuple[List[Sample], List[Sample]]:
+        """Return the best and the worst, none of which is among both."""
+        best = self.best[:(self.scored + 1) // 2]
+        worst = [one for one in self.worst
+                 if not any(one is other for other in best)]
+        return best, worst[:self.number]
 
 
 def pick(found: Scalars) -> str:
@@ -230,6 +253,20 @@ def _quiet() -> Iterator[None]:
             warnings.catch_warnings():
         warnings.simplefilter('ignore')
         yield
+
+
+def _progress() -> Optional[Callable]:
+    """A counter on a terminal, nothing elsewhere."""
+    console = sys.stderr
+    if not console.isatty():
+        return None
+
+    def count(done: int, total: int) -> None:
+        end = '\r' if done == total else ''
+        console.write(f'\rtested {done / total:4.0%}{end}')
+        console.flush()
+
+    return count
 
 
 def prepare(cfg: Config, checkpoint: Path, work_dir: str) -> Config:
@@ -308,13 +345,14 @@ def rank_samples(cfg: Config,
     if number < 1:
         raise ValueError(f'the number of samples must be at least 1, found '
                          f'{number}')
+    progress = _progress()
     with tempfile.TemporaryDirectory() as folder, _quiet():
         cfg = prepare(cfg, checkpoint, folder)
         runner = Runner.from_cfg(cfg)
         hook = SampleScoresHook(
             metrics_of(cfg, alone=True),
             PairedVisualizationHook(draw=True, loader=loader_of(cfg)), number,
-            measure)
+            measure, progress)
         runner.register_hook(hook)
         found: Dict[str, Any] = runner.test()
         logs = sorted(Path(runner.log_dir).glob('*.log'))
@@ -322,8 +360,7 @@ def rank_samples(cfg: Config,
         # Files of the log must be closed before the folder goes.
         for handler in runner.logger.handlers:
             handler.close()
-    best = hook.best[:(hook.scored + 1) // 2]
-    worst = hook.worst[:hook.scored // 2]
+    best, worst = hook.ends()
     return SampleReport(
         hook.measure or '', best, worst, hook.scored, hook.unscored,
         numbers(found), tables)

@@ -14,7 +14,7 @@ from mmivtuning.engine.pictures import CAPTION_HEIGHT, GAP
 CONFIG = ('configs/segmentation/scenes/'
           'vit-tiny-random_segformer_iv_4i_scenes-56x70.py')
 # visible, infrared, truth; of a validation the prediction, too
-TRAINING = (56 + CAPTION_HEIGHT, 3 * 70 + 2 * GAP, 3)
+TRAINING = (112 + CAPTION_HEIGHT, 3 * 140 + 2 * GAP, 3)
 VALIDATION = (112 + CAPTION_HEIGHT, 4 * 140 + 3 * GAP, 3)
 # Batches 0 and 2 of four.
 DRAWN = ('val_val_00000D', 'val_val_00002D')
@@ -28,6 +28,12 @@ def trained(root, scenes, tmp_path):
         cfg = Config.fromfile(root / CONFIG)
         for split in ('train', 'val', 'test'):
             cfg[f'{split}_dataloader'].dataset.data_root = str(scenes)
+        # a pipeline that leaves sizes as they are
+        dataset = cfg.train_dataloader.dataset
+        dataset.pipeline = [
+            transform for transform in dataset.pipeline
+            if transform.type not in ('RandomResize', 'RandomCrop')
+        ]
         cfg.visualizer.vis_backends = [backend]
         cfg.default_hooks.visualization.update(
             draw=True, interval=2, draw_train_interval=2)
@@ -36,7 +42,7 @@ def trained(root, scenes, tmp_path):
             sys.executable, str(root / 'tools/train.py'),
             str(tmp_path / 'drawn.py'), '--work-dir',
             str(tmp_path / 'work')
-        ], env=dict(os.environ, CUDA_VISIBLE_DEVICES='-1',
+        ], cwd=tmp_path, env=dict(os.environ, CUDA_VISIBLE_DEVICES='-1',
                     OMP_NUM_THREADS='1', WANDB_SILENT='true',
                     HOME=str(tmp_path)), capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-4000:]

@@ -115,6 +115,9 @@ def test_the_latest_run_that_trained(write_run):
 def test_the_folder_of_the_run_itself(write_run):
     folder = write_run()
     assert find_runs(folder) == [folder]
+    # the output of a queue beside the runs
+    (folder.parent / 'slurm.log').touch()
+    assert find_runs(folder.parent) == [folder]
 
 
 def test_folders_without_logs(write_run, tmp_path):
@@ -135,3 +138,15 @@ def test_the_file_of_a_test_that_is_no_json(write_run):
     folder = write_run()
     (folder / '20250131_120000.json').write_text('[1, 2')
     assert 'json: ' in read_run(folder).problems[0]
+
+
+def test_numbers_that_are_none(write_run):
+    deep = '[' * 100_000
+    scalars = (f'{{"loss": {10**400}, "step": 1, "iter": 1}}\n{deep}\n'
+               '{"loss": 1, "step": Infinity, "iter": 1}\n'
+               '{"loss": true, "lr": "x", "a": [1], "step": 3, "iter": 3}\n')
+    folder = write_run(scalars=scalars)
+    (folder / '20250131_120000.json').write_text(deep)
+    run = read_run(folder)
+    assert [(r.step, r.values) for r in run.train] == [(3, {})]
+    assert len(run.problems) == 2

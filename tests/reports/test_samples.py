@@ -72,14 +72,25 @@ def test_by_mean_iou(scored):
     samples = [labelled(str(right), right) for right in (7, 2, 10, 0, 5)]
     hook = scored('mmseg', [dict(type='IoUMetric')], samples)
     assert hook.measure == 'mIoU'
-    assert [s.path for s in hook.best] == ['10', '7']
-    assert [s.path for s in hook.worst] == ['0', '2']
+    best, worst = hook.ends()
+    assert [s.path for s in best] == ['10', '7']
+    assert [s.path for s in worst] == ['0', '2']
     # 2 of 10 cars; 10 of 18 that were called background
-    assert hook.worst[1].score == pytest.approx(100 * (.2 + 10 / 18) / 2, .01)
-    assert hook.best[0].score == 100
+    assert worst[1].score == pytest.approx(100 * (.2 + 10 / 18) / 2, .01)
+    assert best[0].score == 100
     assert (hook.scored, hook.unscored) == (5, 0)
-    # what never was among them was not drawn: '5'
-    assert sorted(hook.visualization.drawn) == ['0', '10', '2', '7']
+
+
+@pytest.mark.parametrize(('count', 'best', 'worst'), [
+    (1, '0', ''), (2, '0', '1'), (3, '01', '2'), (4, '01', '23'),
+    (9, '01', '23')])
+def test_none_is_among_the_best_and_the_worst(scored, count, best, worst):
+    samples = [labelled(str(index), 3) for index in range(count)]
+    hook = scored('mmseg', [dict(type='IoUMetric')], samples)
+    found = [''.join(s.path for s in part) for part in hook.ends()]
+    assert found == [best, worst]
+    # and what can be neither is not drawn
+    assert len(hook.visualization.drawn) <= 4
 
 
 def test_the_logger_speaks_again(scored):
@@ -101,7 +112,7 @@ def test_an_error_is_better_the_smaller_it_is(scored):
         samples.append(sample)
     metrics = [dict(type='mmivtuning.SaliencyMetric')]
     hook = scored('mmseg', metrics, samples, 1, 'saliency/MAE')
-    assert [s.path for s in hook.best + hook.worst] == ['0.9', '0.3']
+    assert [s.path for part in hook.ends() for s in part] == ['0.9', '0.3']
     hook = scored('mmseg', metrics, samples, 1)
     assert hook.measure == 'saliency/Smeasure'
 
@@ -132,8 +143,9 @@ def test_by_precision_of_boxes(scored):
     hook = scored('mmdet', [dict(type='mmivtuning.PairedCocoMetric',
                                  metric='bbox')], samples)
     assert hook.measure == 'coco/bbox_mAP'
-    assert [(s.path, s.score) for s in hook.best] == [('1', 1.), ('2', 1.)]
-    assert [(s.path, s.score) for s in hook.worst] == [('3', 0.), ('4', 0.)]
+    best, worst = hook.ends()
+    assert [(s.path, s.score) for s in best] == [('1', 1.), ('2', 1.)]
+    assert [(s.path, s.score) for s in worst] == [('3', 0.), ('4', 0.)]
     assert (hook.scored, hook.unscored) == (4, 2)
 
 
