@@ -178,11 +178,11 @@ def _set_hooks(cfg: Config, interval: Optional[int],
         type='CheckpointHook',
         by_epoch=False,
         interval=interval,
-        max_keep_ckpts=1)
+        # One is deleted before the next one is whole.
+        max_keep_ckpts=2)
     cfg.custom_hooks = list(cfg.get('custom_hooks') or [])
     if interval:
         cfg.custom_hooks.append(dict(type='mmivtuning.ExactResumeHook'))
-        cfg.resume = True
     if keep_weights:
         cfg.custom_hooks.append(
             dict(type='mmivtuning.AdapterHook', by_epoch=False))

@@ -169,6 +169,9 @@ def _finish(folder: Path, run: Run, code: int) -> bool:
     """Record how a run ended; returns whether it is finished."""
     if load_result(folder.parent, run) is not None:
         return True
+    # What crashed starts anew when it is tried again.
+    for checkpoint in folder.glob('*.pth'):
+        checkpoint.unlink()
     failure = dict(identity=run.identity, reason=_reason(folder, code))
     text = json.dumps(failure, indent=2) + '\n'
     write_atomically(folder / FAILURE, text.encode(), False)

@@ -134,6 +134,7 @@ def find(subject: Subject, cache: Path) -> Union[Present, Absent]:
     """
     cfg = Config.fromfile(subject.config)
     cfg.merge_from_dict(dict(subject.options))
+    root = ''
     try:
         root = _folder(subject, cache)
         pretrained_file(cfg)
@@ -147,10 +148,10 @@ def find(subject: Subject, cache: Path) -> Union[Present, Absent]:
                 for mode in ('train', 'test')
             }
     except (FileNotFoundError, ImportError) as error:
-        return Absent(subject, str(error))
+        return Absent(subject, _without(root, str(error)))
     except Exception as error:  # whatever bad files lead stock classes to
         return Absent(subject, 'its data cannot be used: '
-                      f'{type(error).__name__}: {error}')
+                      f'{type(error).__name__}: {_without(root, str(error))}')
     chosen = {
         mode: _chosen(cfg, mode, len(found))
         for mode, found in entries.items()
@@ -162,6 +163,11 @@ def find(subject: Subject, cache: Path) -> Union[Present, Absent]:
     text = json.dumps(described, sort_keys=True, default=str)
     return Present(subject, root, cfg, chosen['train'], len(chosen['test']),
                    hashlib.sha256(text.encode()).hexdigest())
+
+
+def _without(root: str, text: str) -> str:
+    """Take the folder of a data set out of what pages show."""
+    return text.replace(root, Path(root).name) if root else text
 
 
 def _folder(subject: Subject, cache: Path) -> str:

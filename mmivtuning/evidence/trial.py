@@ -13,6 +13,7 @@ import platform
 import sys
 import threading
 import time
+import zipfile
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
@@ -52,6 +53,14 @@ def last_loss(runner: Runner) -> float:
     """Return the mean loss of the last tenth of the steps."""
     losses, _ = runner.message_hub.get_scalar('train/loss').data
     return float(np.mean(losses[-max(len(losses) // 10, 1):]))
+
+
+def whole_checkpoint(folder: Path) -> Optional[Path]:
+    """Return the last checkpoint that was written to its end."""
+    found = sorted(
+        folder.glob('iter_*.pth'),
+        key=lambda path: int(path.stem.split('_')[1]))
+    return next((p for p in reversed(found) if zipfile.is_zipfile(p)), None)
 
 
 def _test(runner: Runner, tests: List[str],
@@ -114,6 +123,10 @@ def _execute(folder: Path) -> None:
     cfg = Config.fromfile(folder / CONFIG)
     cfg.work_dir = str(folder)
     cfg.experiment_name = job['identity'][:16]
+    # mmengine names the last checkpoint before it is whole, and after it
+    # was deleted: a killed run would not go on.
+    last = whole_checkpoint(folder)
+    cfg.resume, cfg.load_from = last is not None, last and str(last)
     started = time.monotonic()
     runner = Runner.from_cfg(cfg)
     runner.train()

@@ -43,13 +43,13 @@ def content(**changes):
     return found
 
 
-@pytest.fixture()
+@pytest.fixture
 def study_content():
     """Return a function that makes the content of a study file."""
     return content
 
 
-@pytest.fixture()
+@pytest.fixture
 def study_file(tmp_path):
     """Return a function that writes a study file."""
 
@@ -71,7 +71,7 @@ def made(tmp_path_factory):
     return folder
 
 
-@pytest.fixture()
+@pytest.fixture
 def conductor(study_file, made, tmp_path):
     """Return a function that makes a conductor in a folder with scenes."""
 
@@ -86,7 +86,7 @@ def conductor(study_file, made, tmp_path):
     return make
 
 
-@pytest.fixture()
+@pytest.fixture
 def pretend(tmp_path):
     """Return a function that writes the result of a run."""
 

@@ -1,0 +1,195 @@
+"""Tables and verdicts of results that are known."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from mmivtuning.evidence.conduct import duration
+from mmivtuning.evidence.report import write
+from mmivtuning.evidence.scheduling import FAILURE
+from mmivtuning.evidence.tables import Outcome
+
+# By method: scores of the seeds 0, 1, 2.
+SCORES = dict(
+    iv=(60., 61., 62.), full=(50., 51.5, 52.), frozen=(55., 51., 49.),
+    seen=(40., 41., 42.))
+
+
+def areas(quality):
+    """Areas whose mIoU is a quality, four pairs, three classes."""
+    union = np.full((4, 3), 1000.)
+    return np.stack([union * quality / 100, union], 1)
+
+
+@pytest.fixture
+def finished(conductor, pretend):
+    """A study in which everything was trained."""
+    one = conductor()
+    for run in one.final_runs(one.choices()):
+        value = SCORES[run.method][run.seed]
+        pretend(one, run, value, areas(value))
+    return one
+
+
+def rows(path):
+    """The rows of a CSV file."""
+    with open(path, newline='') as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_page(finished, tmp_path):
+    path = write(Outcome(finished.study, finished), tmp_path / 'page', 'do it')
+    text = path.read_text()
+    assert '| iv | 3 | 61.0 ± 1.0 | 51.0 ± 1.0 | 41.0 ± 1.0 | 1,234 |' in text
+    assert '| seen | 3 | 41.0 ± 1.0 | not tested | not tested |' in text
+    assert '| iv − full | +9.8 | +10.0, +9.5, +10.0 | ' in text
+    assert '| iv beats full (iv − full) | holds (+9.8) |' in text
+    assert '| full beats frozen (full − frozen) | undecided (-0.5) |' in text
+    assert 'Not finished' not in text
+    assert 'Learnt nothing' not in text
+    assert (path.parent / 'scores.png').stat().st_size > 1000
+    assert not (path.parent / 'fractions.png').exists()
+
+
+def test_the_tables(finished, tmp_path):
+    write(Outcome(finished.study, finished), tmp_path / 'page', 'do it')
+    found = rows(tmp_path / 'page' / 'runs.csv')
+    # Three conditions for three methods, one for the fourth.
+    assert len(found) == 3 * (3 * 3 + 1)
+    found = rows(tmp_path / 'page' / 'differences.csv')
+    assert [(r['better'], r['than']) for r in found] == [
+        ('iv', 'full'), ('iv', 'frozen'), ('iv', 'seen'), ('full', 'frozen')]
+    first = found[0]
+    assert float(first['mean']) == pytest.approx(29.5 / 3)
+    assert float(first['seeds low']) < float(first['mean'])
+    # All pairs are alike: the interval over them has no width.
+    assert float(first['pairs low']) == pytest.approx(29.5 / 3)
+
+
+def test_unfinished_and_crashed_runs_are_told(conductor, pretend, tmp_path):
+    one = conductor()
+    runs = one.final_runs(one.choices())
+    for run in runs[:5]:
+        pretend(one, run, 50.)
+    folder = one.runs / runs[5].folder
+    folder.mkdir(parents=True)
+    (folder / FAILURE).write_text(
+        json.dumps(dict(reason='KeyError: a | b (exit status 1)')))
+    text = write(Outcome(one.study, one), tmp_path / 'page', 'x').read_text()
+    assert '**Not finished: 6 of the runs known so far' in text
+    assert runs[5].label in text
+    assert r'KeyError: a \| b' in text
+    # Three methods have one seed yet: it is not enough to judge.
+    assert 'not measured' in text
+    assert '(one seed)' in text
+
+
+def test_a_page_without_any_result(conductor, tmp_path):
+    one = conductor()
+    text = write(Outcome(one.study, one), tmp_path / 'page', 'x').read_text()
+    assert '**Not finished: 12' in text
+    assert '.png' not in text
+
+
+def test_absent_sets_are_on_the_page(conductor, study_content, tmp_path,
+                                     monkeypatch):
+    monkeypatch.delenv('MMIVTUNING_REAL_DATA', raising=False)
+    content = study_content()
+    tiny = content['datasets']['tiny']
+    content['datasets']['field'] = dict(
+        task='segmentation', config=tiny['config'], folder='cwfid')
+    one = conductor(**content)
+    assert [a.subject.name for a in one.absent] == ['field']
+    assert 'field: ABSENT, MMIVTUNING_REAL_DATA is not set' in one.plan(1)
+    text = write(Outcome(one.study, one), tmp_path / 'page', 'x').read_text()
+    assert '- field: MMIVTUNING_REAL_DATA is not set' in text
+
+
+def test_one_class_alone_is_nothing_learnt(conductor, pretend, tmp_path):
+    one = conductor()
+    lazy = areas(90.)
+    lazy[:, 0, 1:] = 0
+    for run in one.final_runs(one.choices()):
+        pretend(one, run, 30., lazy if run.method == 'full' else areas(30.))
+    text = write(Outcome(one.study, one), tmp_path / 'page', 'x').read_text()
+    line = next(t for t in text.splitlines() if 'Learnt nothing' in t)
+    assert line.count('tiny-full') == 3
+    assert 'tiny-iv' not in line
+
+
+@pytest.fixture
+def tuned(conductor, study_content):
+    """A study with three rates, and shares of the pairs."""
+    content = study_content()
+    content['settings']['short'].update(
+        rates=[1e-4, 1e-3, 1e-2], fractions=[0.5, 1],
+        fraction_methods=['iv'])
+    return conductor(**content)
+
+
+def test_rates_are_chosen_method_by_method(tuned, pretend, tmp_path):
+    assert tuned.final_runs(tuned.choices()) == []
+    # 3 rates of 4 methods; then 4 methods and half the pairs for one.
+    number, seconds = tuned.remaining()
+    assert number == 12 + 3 * 4 + 3
+    assert '27 are to be done' in tuned.plan(2)
+    best = dict(iv=1e-3, full=1e-4)
+    for run in tuned.tuning_runs():
+        if run.method == 'seen' and run.rate == 1e-2:
+            folder = tuned.runs / run.folder
+            folder.mkdir(parents=True)
+            (folder / FAILURE).write_text('{"reason": "diverged"}')
+            continue
+        value = 50. if run.rate == best.get(run.method) else 40.
+        # Alike, `frozen` is told apart by its loss.
+        pretend(tuned, run, value, loss=1 - run.rate)
+    choices = {method: choice
+               for (_, method), choice in tuned.choices().items()}
+    assert choices['iv'].rate == 1e-3
+    assert choices['iv'].remark == ''
+    assert choices['full'].rate == 1e-4
+    assert choices['full'].remark == 'the lowest of the grid'
+    assert choices['frozen'].rate == 1e-2
+    assert 'several rates score alike' in choices['frozen'].remark
+    assert choices['seen'].rate == 1e-3
+    assert '1 rate(s) crashed' in choices['seen'].remark
+    runs = tuned.final_runs(tuned.choices())
+    assert len(runs) == 15
+    assert {run.rate for run in runs if run.method == 'full'} == {1e-4}
+    # All pairs come first.
+    assert [run.fraction for run in runs] == [1.] * 12 + [0.5] * 3
+    for run in runs:
+        pretend(tuned, run, 60. * run.fraction)
+    page = write(Outcome(tuned.study, tuned), tmp_path / 'page', 'x')
+    text = page.read_text()
+    assert '| tiny | iv | 40.0 | 50.0 | 40.0 | 0.001 | – |' in text
+    assert 'By share of the training pairs' in text
+    assert (page.parent / 'fractions.png').is_file()
+    assert '| iv | 30.0 ± 0.0 | 60.0 ± 0.0 |' in text
+
+
+def test_a_method_whose_rates_all_crash_is_left_out(tuned):
+    for run in tuned.tuning_runs():
+        folder = tuned.runs / run.folder
+        folder.mkdir(parents=True)
+        (folder / FAILURE).write_text('{"reason": "diverged"}')
+    assert {c.rate for c in tuned.choices().values()} == {None}
+    assert tuned.final_runs(tuned.choices()) == []
+
+
+@pytest.mark.parametrize('broken', ['', '{', '[]', '{"status": "done"}'])
+def test_a_broken_result_is_none(conductor, broken):
+    one = conductor()
+    run = one.final_runs(one.choices())[0]
+    folder = one.runs / run.folder
+    folder.mkdir(parents=True)
+    (folder / 'result.json').write_text(broken)
+    assert run in Outcome(one.study, one).waiting
+
+
+def test_durations_are_for_people():
+    assert duration(20) == '20 s'
+    assert duration(150) == '2 min'
+    assert duration(7200) == '2.0 h'
