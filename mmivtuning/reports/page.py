@@ -143,7 +143,8 @@ validation; detection does with <code>val_evaluator.classwise=True</code>.</p>
 <p>{{ samples.scored }} pairs of the test, each measured by itself with
 {{ samples.measure }}{% if samples.unscored %}; {{ samples.unscored }} more
 could not be measured, for want of objects{% endif %}. Checkpoint
-<code>{{ checkpoint }}</code>.</p>
+<code>{{ checkpoint }}</code>. From left to right: visible, infrared, truth,
+prediction; boxes on both modalities.</p>
 <h3>Worst</h3>
 {{ pictures(samples.worst, samples.measure, 'Worst') or 'None.' }}
 <h3>Best</h3>
