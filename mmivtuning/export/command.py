@@ -72,7 +72,10 @@ def _export(args: argparse.Namespace) -> None:
                          f'{args.tolerance}')
     from mmengine.config import Config, DictAction
 
+    from mmivtuning.export.program import NOT_DYNAMIC
     from mmivtuning.export.requirements import NO_DETECTION
+    if args.dynamic and args.out.suffix == '.pt2':
+        raise ValueError(NOT_DYNAMIC)
     cfg = Config.fromfile(args.config)
     parser = argparse.ArgumentParser()
     parser.add_argument('--options', nargs='+', action=DictAction, default={})
@@ -84,13 +87,17 @@ def _export(args: argparse.Namespace) -> None:
     size = args.size or _configured_size(model)
     settings = dict(
         size=size,
-        dynamic=args.dynamic,
         output=args.output,
         with_preprocessing=not args.without_preprocessing,
         tolerance=args.tolerance)
     if args.out.suffix == '.onnx':
         from mmivtuning.export import export_onnx
-        report = export_onnx(model, args.out, opset=args.opset, **settings)
+        report = export_onnx(
+            model,
+            args.out,
+            dynamic=args.dynamic,
+            opset=args.opset,
+            **settings)
     else:
         from mmivtuning.export import export_program
         report = export_program(model, args.out, **settings)

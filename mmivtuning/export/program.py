@@ -1,13 +1,11 @@
 """Programs of torch.export, checked before they are written."""
 
-import inspect
 import os
 import warnings
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Union
+from typing import Dict, Optional, Sequence, Union
 
 import torch
-from mmpretrain.models.utils import ShiftWindowMSA
 from torch import Tensor, nn
 
 from .deployable import DeployableSegmentor
@@ -16,49 +14,46 @@ from .requirements import (
     check_model,
     check_path,
     check_tensors,
-    sizes_to_trace,
 )
 from .verification import Case, ExportReport, example_input, verify
 
-# Conditions on sizes become assertions of the program, not of its making.
-DEFERRED = 'prefer_deferred_runtime_asserts_over_guards'
+NOT_DYNAMIC = (
+    'a program of torch.export is made for one size (of any number of '
+    'pairs): torch turns what it finds out about the memory of maps into '
+    'assertions, which then refuse sizes at which nothing is padded or cut; '
+    'and over the conditions of stock window attention it reasons without '
+    'an end. Export a fixed size, or to ONNX, dynamic')
 
 
-def _check(model: nn.Module, dynamic: bool) -> None:
-    """Raise if this torch, or this model, cannot make a program."""
-    export = getattr(getattr(torch, 'export', None), 'export', None)
-    if export is None or DEFERRED not in inspect.signature(export).parameters:
+def _check_torch() -> None:
+    """Raise if this torch cannot make a program.
+
+    Raises:
+        RuntimeError: If it cannot.
+    """
+    if not hasattr(getattr(getattr(torch, 'export', None), 'Dim', None),
+                   'AUTO'):
         raise RuntimeError(
-            f'torch {torch.__version__} has no torch.export.export with '
-            f'{DEFERRED}, which programs need: install the onedl stack, '
+            f'torch {torch.__version__} cannot make a program of any number '
+            'of pairs (torch.export.Dim.AUTO): install the onedl stack, '
             'torch 2.11, or export to ONNX')
-    if dynamic and any(
-            isinstance(module, ShiftWindowMSA) for module in model.modules()):
-        raise ValueError(
-            'a program of a Swin Transformer for any size cannot be made: '
-            'stock window attention pads, shifts and cuts on conditions on '
-            'the size of each map, over which torch.export reasons without '
-            'an end. Export a fixed size, or to ONNX, dynamic')
 
 
 def export_program(model: nn.Module,
                    path: Union[str, Path],
-                   size: Optional[Sequence[int]] = None,
-                   dynamic: bool = False,
+                   size: Sequence[int],
                    output: Optional[str] = None,
                    with_preprocessing: bool = True,
                    tolerance: float = 1e-4) -> ExportReport:
     """Write a model as a program of torch.export that agrees with it.
 
-    ``torch.export.load(path).module()`` is a function of the input.
+    ``torch.export.load(path).module()`` is a function of the input. It is
+    made for one size: see :data:`NOT_DYNAMIC`.
 
     Args:
         model (nn.Module): See :func:`export_onnx`.
         path (str | Path): The file.
-        size (Sequence[int], optional): See :func:`export_onnx`.
-            Defaults to None.
-        dynamic (bool): Whether H and W can be any; not of Swin.
-            Defaults to False.
+        size (Sequence[int]): Rows and columns (H, W) of the input.
         output (str, optional): See :class:`DeployableSegmentor`.
             Defaults to None.
         with_preprocessing (bool): See :func:`export_onnx`.
@@ -75,22 +70,25 @@ def export_program(model: nn.Module,
         FileNotFoundError: If the folder of ``path`` does not exist.
     """
     path = check_path(path)
-    check_model(model, size, dynamic, with_preprocessing)
+    check_model(model, size, False, with_preprocessing)
     check_tensors(model)
-    _check(model, dynamic)
+    _check_torch()
     deployable = DeployableSegmentor(model, output, with_preprocessing)
     deployable.eval()
     output = deployable.output
-    # not the size of a batch or a side is 1, which would stay so
-    case = Case(2, *(sizes_to_trace(model)[0] if dynamic else size))
+    inputs = example_input(Case(2, *size), with_preprocessing)
     part = path.with_name(f'{path.name}.{os.getpid()}.part.pt2')
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.filterwarnings('ignore', category=UserWarning)
             warnings.filterwarnings('ignore', category=FutureWarning)
-            program = _program(
-                deployable, example_input(case, with_preprocessing),
-                dynamic)
+            # one pair would be taken for a constant
+            program = torch.export.export(
+                deployable, (inputs, ),
+                dynamic_shapes=({
+                    0: torch.export.Dim.AUTO
+                }, ),
+                strict=False)
             torch.export.save(program, str(part))
             program = torch.export.load(str(part))
         operators: Dict[str, int] = {}
@@ -104,24 +102,9 @@ def export_program(model: nn.Module,
             with torch.no_grad():
                 return module(inputs)
 
-        differences = verify(model, run, cases_to_verify(model, size, dynamic),
+        differences = verify(model, run, cases_to_verify(model, size, False),
                              output, with_preprocessing, tolerance)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
     return ExportReport(path, output, differences, operators)
-
-
-def _program(deployable: DeployableSegmentor, inputs: Tensor,
-             dynamic: bool) -> Any:
-    """Run torch.export."""
-    first = 1 if deployable.normalise is not None else 2
-    automatic = torch.export.Dim.AUTO
-    axes = {0: automatic}
-    if dynamic:
-        axes.update({first: automatic, first + 1: automatic})
-    return torch.export.export(
-        deployable, (inputs, ),
-        dynamic_shapes=(axes, ),
-        strict=False,
-        **{DEFERRED: True})

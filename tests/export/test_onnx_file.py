@@ -25,8 +25,8 @@ COMBINATIONS = [('vit', 'segformer'), ('vit', 'upernet'),
 
 
 def session_of(path):
-    return onnxruntime.InferenceSession(
-        str(path), providers=['CPUExecutionProvider'])
+    return onnxruntime.InferenceSession(str(path),
+                                        providers=['CPUExecutionProvider'])
 
 
 def predict(model, images):
@@ -38,7 +38,7 @@ def predict(model, images):
         return model.predict(data['inputs'], None)
 
 
-@pytest.mark.parametrize('backbone,head', COMBINATIONS)
+@pytest.mark.parametrize(('backbone', 'head'), COMBINATIONS)
 def test_dynamic(build, tmp_path, backbone, head):
     model = build(backbone, head)
     report = export_onnx(model, tmp_path / 'model.onnx', dynamic=True)
@@ -50,16 +50,16 @@ def test_dynamic(build, tmp_path, backbone, head):
     for case in (Case(3, 32, 32), Case(1, 47, 120), Case(2, 101, 28)):
         images = example_input(case, True)
         found = session.run(None, {'images': images.numpy()})[0]
-        wanted = torch.stack([
-            sample.seg_logits.data for sample in predict(model, images)
-        ])
+        wanted = torch.stack(
+            [sample.seg_logits.data for sample in predict(model, images)])
         assert np.abs(found - wanted.numpy()).max() < 1e-4 * max(
-            1, wanted.abs().max())
+            1,
+            wanted.abs().max())
 
 
-@pytest.mark.parametrize('backbone,head', [('vit', 'upernet'),
-                                           ('eva02', 'progressive'),
-                                           ('swin', 'segformer')])
+@pytest.mark.parametrize(('backbone', 'head'), [('vit', 'upernet'),
+                                                ('eva02', 'progressive'),
+                                                ('swin', 'segformer')])
 def test_fixed(build, tmp_path, backbone, head):
     model = build(backbone, head)
     report = export_onnx(model, tmp_path / 'model.onnx', (60, 90))
@@ -72,6 +72,14 @@ def test_fixed(build, tmp_path, backbone, head):
            1e-4)
     with pytest.raises(Exception, match='Got invalid dimensions|INVALID'):
         session.run(None, {'images': np.zeros((1, 61, 90, 4), np.uint8)})
+
+
+def test_torch_alone_leaves_the_norms_of_sfe(build, tmp_path, monkeypatch):
+    """Its constant folding does those that follow a Conv node."""
+    monkeypatch.setattr('mmivtuning.export.traceable.fold_batch_norms',
+                        lambda model: None)
+    report = export_onnx(build(), tmp_path / 'model.onnx', (28, 42))
+    assert report.operators['BatchNormalization'] == 5  # 1 + 2 x 2 layers
 
 
 def test_the_check_notices_prompts_and_statistics(build, tmp_path):
@@ -127,14 +135,14 @@ def test_the_model_is_left_as_it_is(build, tmp_path):
 
 def test_labels(build, tmp_path):
     model = build('swin', 'segformer')
-    report = export_onnx(
-        model, tmp_path / 'model.onnx', (50, 70), output='labels')
+    report = export_onnx(model,
+                         tmp_path / 'model.onnx', (50, 70),
+                         output='labels')
     images = example_input(Case(2, 50, 70), True)
     found = session_of(report.path).run(None, {'images': images.numpy()})[0]
     assert found.dtype == np.int64
-    wanted = torch.cat([
-        sample.pred_sem_seg.data for sample in predict(model, images)
-    ])
+    wanted = torch.cat(
+        [sample.pred_sem_seg.data for sample in predict(model, images)])
     assert len(wanted.unique()) > 1
     assert (found == wanted.numpy()).mean() > 0.999
 
@@ -142,10 +150,9 @@ def test_labels(build, tmp_path):
 @pytest.mark.parametrize('output', ['saliency', 'labels', 'logits'])
 def test_outputs_of_a_saliency_model(build, tmp_path, output):
     model = build('vit', 'progressive')
-    report = export_onnx(
-        model,
-        tmp_path / 'model.onnx', (42, 28),
-        output=None if output == 'saliency' else output)
+    report = export_onnx(model,
+                         tmp_path / 'model.onnx', (42, 28),
+                         output=None if output == 'saliency' else output)
     assert report.output == output
     images = example_input(Case(2, 42, 28), True)
     found = session_of(report.path).run([output],
@@ -169,10 +176,9 @@ def test_planes_without_preprocessing(build, tmp_path):
     model = build()
     runs = {}
     for inside in (True, False):
-        report = export_onnx(
-            model,
-            tmp_path / f'{inside}.onnx', (28, 42),
-            with_preprocessing=inside)
+        report = export_onnx(model,
+                             tmp_path / f'{inside}.onnx', (28, 42),
+                             with_preprocessing=inside)
         runs[inside] = _runner(session_of(report.path))
     images = example_input(Case(2, 28, 42), True)
     planes = model.data_preprocessor(
@@ -188,8 +194,8 @@ def test_planes_without_preprocessing(build, tmp_path):
 ])
 def test_data_preprocessors(build, tmp_path, preprocessor):
     model = build()
-    model.data_preprocessor = type(model.data_preprocessor)(**dict(
-        dict(mean=[100.] * 4, std=[50.] * 4), **preprocessor))
+    model.data_preprocessor = type(model.data_preprocessor)(
+        **dict(dict(mean=[100.] * 4, std=[50.] * 4), **preprocessor))
     report = export_onnx(model, tmp_path / 'model.onnx', (28, 42))
     missing = preprocessor.get('missing')
     if missing is None:
@@ -201,9 +207,12 @@ def test_data_preprocessors(build, tmp_path, preprocessor):
     assert torch.equal(run(images), run(other))
 
 
-@pytest.mark.parametrize('backbone,options', [
+@pytest.mark.parametrize(('backbone', 'options'), [
     ('vit', dict(tuning='full')),
     ('eva02', dict(tuning='lora')),
+    ('vit', dict(tuning='frozen', patch_size=16)),
+    ('vit', dict(tuning='visible')),
+    ('eva02', dict(tuning='bitfit')),
     ('vit', dict(tuning='vpt_deep')),
     ('swin', dict(tuning='vpt_deep')),
     ('eva02', dict(tuning='adaptformer')),
@@ -233,8 +242,8 @@ def test_difference_of_labels():
     logits = torch.tensor([[1., 1.00001, -3.]]).view(1, 3, 1, 1)
     for label, wanted in ((0, 1e-5), (1, 0.), (2, 4.00001)):
         found = torch.tensor(label).view(1, 1, 1)
-        assert difference(found, logits, 'labels', 0)[0] == pytest.approx(
-            wanted, rel=0.05, abs=1e-7)
+        assert difference(found, logits, 'labels',
+                          0)[0] == pytest.approx(wanted, rel=0.05, abs=1e-7)
     with pytest.raises(RuntimeError, match='labels from 3 to 3 of 3'):
         difference(torch.full((1, 1, 1), 3), logits, 'labels', 0)
     with pytest.raises(RuntimeError, match='of shape'):

@@ -24,8 +24,8 @@ from mmivtuning.models.modules.sizes import ceil_divide, max_size
 
 
 @pytest.mark.parametrize('padding', ['same', 'corner'])
-@pytest.mark.parametrize('kernel,stride,dilation', [(14, 14, 1), (3, 2, 1),
-                                                    (3, 1, 2), (2, 4, 1)])
+@pytest.mark.parametrize(('kernel', 'stride', 'dilation'),
+                         [(14, 14, 1), (3, 2, 1), (3, 1, 2), (2, 4, 1)])
 def test_padding(padding, kernel, stride, dilation):
     stock = AdaptivePadding(kernel, stride, dilation, padding)
     ours = TraceablePadding.of(stock)
@@ -57,12 +57,11 @@ def batch_norms(module):
     return sum(isinstance(m, nn.BatchNorm2d) for m in module.modules())
 
 
-@pytest.mark.parametrize('make,left', [
+@pytest.mark.parametrize(('make', 'left'), [
     (lambda: SplitFuseEnhancer(8), 0),
     (lambda: ConvModule(8, 8, 3, padding=1, norm_cfg=dict(type='BN')), 0),
-    (lambda: nn.Sequential(
-        nn.ConvTranspose2d(8, 8, 2, 2), nn.BatchNorm2d(8), nn.GELU(),
-        nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8)), 0),
+    (lambda: nn.Sequential(nn.ConvTranspose2d(8, 8, 2, 2), nn.BatchNorm2d(
+        8), nn.GELU(), nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8)), 0),
     (lambda: ConvModule(
         8, 8, 1, norm_cfg=dict(type='BN'), order=('norm', 'conv', 'act')), 1),
     (lambda: ConvModule(
@@ -82,7 +81,8 @@ def test_batch_norm_is_folded_where_it_is_exact(make, left):
 def test_a_copy_shares_nothing(build):
     model = build('swin', 'upernet')
     copy = traceable_copy(model)
-    assert batch_norms(model) and not batch_norms(copy)
+    assert batch_norms(model)
+    assert not batch_norms(copy)
     kept = {id(tensor) for tensor in model.state_dict(keep_vars=True).values()}
     own = {id(tensor) for tensor in copy.state_dict(keep_vars=True).values()}
     assert not kept & own
@@ -117,8 +117,8 @@ def test_attention_written_out():
 
     traced = torch.jit.trace(call, (query, key, value, mask))
     assert 'scaled_dot_product_attention' not in str(traced.graph)
-    torch.testing.assert_close(
-        traced(query, key, value, mask), call(query, key, value, mask))
+    torch.testing.assert_close(traced(query, key, value, mask),
+                               call(query, key, value, mask))
 
 
 @pytest.mark.parametrize('traced_at', [(4, 4), (5, 7)])
