@@ -3,6 +3,7 @@
 #   PYTHON=python3.11        the interpreter that makes the environment
 #   STACK=openmmlab|onedl    which releases of the OpenMMLab packages
 #   VENV=.venv/openmmlab     where the environment lives
+#   EVIDENCE=smoke           how long `make evidence` is
 
 SHELL := /bin/bash
 # An interpreter on PATH may be a shim that does not run: try each.
@@ -34,12 +35,14 @@ else
 endif
 RUN := '$(VENV)/bin/python'
 TESTS ?= tests
+# How long the study is.
+EVIDENCE ?= smoke
 # One thread a process, and a process a core: threads that wait for each other
 # on a shared machine make a step ten times slower.
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help environment backbone demo test test-slow docs style clean
+.PHONY: help environment backbone demo test test-slow evidence docs style clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -59,6 +62,9 @@ test: backbone ## the test suite without the slow tests (at most 20 minutes)
 
 test-slow: backbone ## the slow tests only
 	@$(PYTEST) $(TESTS) -m slow
+
+evidence: backbone ## compare methods and check the paper's claims: EVIDENCE=smoke|small|medium|full
+	@OMP_WAIT_POLICY=PASSIVE $(RUN) tools/compare.py configs/studies/evidence.yml --setting $(EVIDENCE) --out work_dirs/evidence/$(EVIDENCE)
 
 docs: environment ## the documentation, into docs/_build; warnings are errors
 	@$(RUN) -m sphinx -W --keep-going -b html docs docs/_build

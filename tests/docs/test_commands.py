@@ -89,6 +89,12 @@ RUN = {
         ('/tmp/msrs_check', 'checked'),
         ('…', 'data/scenes --quiet'),
     ],
+    'docs/export.md': [
+        ('CONFIG', 'my_scenes.py'),
+        ('CHECKPOINT', 'work_dirs/my_scenes/iter_4.pth'),
+        ('work_dirs/RUN/iter_2000.pth', 'work_dirs/my_scenes/iter_4.pth'),
+        ('480 640', '56 70'),
+    ],
     'docs/install.md': [],
 }
 
@@ -111,6 +117,8 @@ PARSED = {
          'backbone, test_names.py builds the model'),
         ('python data_prep/*.py /path/to/* data/*', ARCHIVES),
         ('mim train mm* configs/*/CONFIG.py', WEIGHTS),
+        ('python -m mmivtuning predict *', 'docs/inference.md runs it'),
+        ('python -m mmivtuning report *', 'docs/reports.md runs it'),
     ],
     'CONTRIBUTING.md': [
         ('make test*', IN_CI),
@@ -133,6 +141,18 @@ PARSED = {
         ('zip *', 'a program of the system; test_zip_backend.py reads one'),
     ],
     'docs/data_findings.md': [('python *', REAL)],
+    'docs/evidence/README.md': [
+        ('*make evidence*', 'trains; tests/evidence runs the same study'),
+        ('python tools/compare.py *', 'trains for most of an hour'),
+        ('python -m mmivtuning rank OUT/*', 'needs the runs of a study'),
+        ('python -m pytest *', IN_CI),
+    ],
+    'docs/export.md': [
+        ('pip install *', SETS_UP),
+        ('python tools/export_onnx.py * adapter.safetensors *',
+         'tests/export exports a base with an adapter'),
+        ('python -m pytest *', IN_CI),
+    ],
     'docs/install.md': [
         ('make *', SETS_UP),
         ('pip install *', SETS_UP),
