@@ -95,6 +95,15 @@ def adapter_state(model: nn.Module) -> Dict[str, Tensor]:
     }
 
 
+def tuning_settings(model: nn.Module) -> Dict[str, Dict[str, Any]]:
+    """Collect what the backbones of a model compute besides their weights."""
+    return {
+        path: module.tuning_settings()
+        for path, module in _unwrapped(model).named_modules()
+        if hasattr(module, 'tuning_settings')
+    }
+
+
 def save_adapter(model: nn.Module,
                  path: Union[str, Path],
                  config: Optional[str] = None,
@@ -119,6 +128,7 @@ def save_adapter(model: nn.Module,
         backbone=type(backbone).__name__,
         fingerprint=fingerprint(model),
         config=config or '',
+        tuning=json.dumps(tuning_settings(model)),
         versions=json.dumps(
             dict(
                 mmivtuning=__version__,
@@ -145,7 +155,7 @@ def read_header(path: Union[str, Path]) -> Dict[str, str]:
 
     Returns:
         dict[str, str]: ``backbone``, ``fingerprint``, ``config``,
-        ``versions`` and what else was given.
+        ``tuning``, ``versions`` and what else was given.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -184,12 +194,17 @@ def load_adapter(model: nn.Module, path: Union[str, Path]) -> Dict[str, str]:
     Raises:
         FileNotFoundError: If there is no such file.
         RuntimeError: If it is no adapter, or belongs to other frozen
-            weights, or its keys, shapes, types or values do not fit.
+            weights or to a tuning with other options, or its keys, shapes,
+            types or values do not fit.
     """
     header = read_header(path)
     model = _unwrapped(model)
     state = _library().torch.load_file(str(path))
     problems = _problems(adapter_state(model), state)
+    tuning = tuning_settings(model)
+    made_for = json.loads(header.get('tuning', 'null'))
+    if made_for not in (None, tuning):  # early files do not say
+        problems.append(f'made for {made_for}, the model has {tuning}')
     own = fingerprint(model)
     if header['fingerprint'] != own:
         problems.append(

@@ -128,6 +128,14 @@ def test_files_that_do_not_fit_are_named(tmp_path):
         load_adapter(model, tmp_path / 'none.safetensors')
 
 
+def test_files_of_before_name_no_options_and_load(model, tmp_path):
+    file = save_adapter(model, tmp_path / 'a.safetensors')
+    header = read_header(file)
+    assert '"tuning": "iv"' in header.pop('tuning')
+    save_file(load_file(file), file, header)
+    load_adapter(model, file)
+
+
 class Explosive:
     """Runs code when it is unpickled."""
 

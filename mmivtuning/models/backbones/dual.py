@@ -20,12 +20,19 @@ class DualBackbone(BaseModule):
         backbone (dict): Config of one of this package's backbones, without
             ``tuning``.
         init_cfg (dict, optional): See the base class. Defaults to None.
+
+    Raises:
+        ValueError: If ``backbone`` asks for another tuning than
+            ``'visible'``.
     """
 
     def __init__(self,
                  backbone: Dict[str, Any],
                  init_cfg: Optional[Dict] = None) -> None:
         super().__init__(init_cfg)
+        if backbone.get('tuning', 'visible') != 'visible':
+            raise ValueError('DualBackbone fine-tunes both backbones, found '
+                             f'tuning={backbone["tuning"]!r}')
         config = dict(backbone, tuning='visible')
         self.visible_backbone = MODELS.build(config)
         self.infrared_backbone = MODELS.build(config)

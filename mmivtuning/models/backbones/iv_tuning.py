@@ -2,7 +2,7 @@
 
 Input is one image of four planes, R, G, B and infrared. The backbone, a
 stock one, sees visible tokens; infrared is embedded once and enters as a
-prompt (``tuning='iv'``) or by averaging (every other tuning).
+prompt (``tuning='iv'``), by averaging, or not at all (``'visible'``).
 """
 
 from copy import deepcopy
@@ -220,14 +220,19 @@ class IVTuningBackbone:
         """Declare what trains besides what added modules declare."""
         return self._tuning.tuned_parameters(self)
 
+    def tuning_settings(self) -> Dict[str, Any]:
+        """Return the tuning and what results depend on besides weights."""
+        return dict(self._tuning.settings(self), tuning=self.tuning)
+
     def _stock_frozen_parameters(self) -> Set[str]:
         """Let the stock class freeze its stages and list the parameters."""
         if self.frozen_stages < self.first_frozen_stages:
             return set()
-        if self.tuning != 'full':
+        if not self._tuning.trains_stages:
             raise ValueError(
-                f"frozen_stages={self.frozen_stages} needs tuning='full': "
-                f'tuning={self.tuning!r} freezes every stage already')
+                f"frozen_stages={self.frozen_stages} needs tuning='full' or "
+                f"'visible': tuning={self.tuning!r} freezes every stage "
+                'already')
         self._freeze_stages()
         return {
             name
@@ -290,6 +295,8 @@ class IVTuningBackbone:
                 f'{tuple(inputs.shape)}: is the data preprocessor a paired '
                 'one?')
         visible, hw = self.patch_embed(inputs[:, :3])
+        if not self._tuning.sees_infrared:
+            return visible, None, hw
         infrared, _ = self.infrared_embed(inputs[:, 3:].expand(
             -1, self.infrared_channels, -1, -1))
         tokens, prompt = self._tuning.fuse(self, visible, infrared, hw)

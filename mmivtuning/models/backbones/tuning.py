@@ -66,8 +66,20 @@ class Tuning:
     The arguments of a subclass are its ``tuning_options``.
     """
 
+    # Whether stock stages train, of which `frozen_stages` may freeze some.
+    trains_stages = False
+    # Whether infrared is embedded; else only the visible planes count.
+    sees_infrared = True
+
     def __init__(self) -> None:
         pass
+
+    def settings(self, backbone: 'IVTuningBackbone') -> Dict[str, Any]:
+        """Return the options that results depend on, but no name or shape.
+
+        Adapters keep them: nothing else tells that one does not fit.
+        """
+        return {}
 
     def attach(self, backbone: 'IVTuningBackbone') -> None:
         """Add this tuning's modules to a stock backbone."""
@@ -154,6 +166,8 @@ class BiasTuning(Tuning):
 class FullTuning(Tuning):
     """``'full'``: everything trains that the outputs depend on."""
 
+    trains_stages = True
+
     def tuned_parameters(self, backbone: 'IVTuningBackbone') -> List[str]:
         """List every parameter but those of unused modules."""
         unused = backbone.unused_parameters()
@@ -169,18 +183,14 @@ class VisibleTuning(FullTuning):
     The stock backbone; :class:`DualBackbone` is made of two.
     """
 
+    sees_infrared = False
+
     def tuned_parameters(self, backbone: 'IVTuningBackbone') -> List[str]:
         """List what full fine-tuning does, without the infrared embedding."""
         return [
             name for name in super().tuned_parameters(backbone)
             if not name.startswith('infrared_embed.')
         ]
-
-    def fuse(self, backbone: 'IVTuningBackbone', visible: Tensor,
-             infrared: Tensor,
-             hw: Tuple[int, int]) -> Tuple[Tensor, Optional[Tensor]]:
-        """Take the visible tokens."""
-        return visible, None
 
 
 class LoRATuning(Tuning):
@@ -212,14 +222,17 @@ class LoRATuning(Tuning):
         _check_positive(rank=rank)
         _check_number('alpha', alpha)
         _check_number('drop_rate', drop_rate, 1)
-        if (isinstance(targets, str) or not targets
+        if (not isinstance(targets, (list, tuple)) or not targets
+                or any(target not in self.OUTPUTS for target in targets)
                 or len(set(targets)) != len(targets)):
             raise ValueError('tuning_options.targets must list some of '
-                             f'{self.OUTPUTS}, found {targets!r}')
-        for target in targets:
-            _check_choice('targets', target, self.OUTPUTS)
+                             f'{self.OUTPUTS}, each once, found {targets!r}')
         self.options = dict(
             targets=targets, rank=rank, alpha=alpha, drop_rate=drop_rate)
+
+    def settings(self, backbone: 'IVTuningBackbone') -> Dict[str, Any]:
+        """Return the scale."""
+        return dict(alpha=self.options['alpha'])
 
     def attach(self, backbone: 'IVTuningBackbone') -> None:
         """Replace the projections to queries, keys and values."""
@@ -262,6 +275,10 @@ class AdaptFormerTuning(Tuning):
         self.options = dict(
             hidden_dims=hidden_dims, scale=scale, drop_rate=drop_rate)
         self.normalised = normalised
+
+    def settings(self, backbone: 'IVTuningBackbone') -> Dict[str, Any]:
+        """Return the scale, and what the bottleneck sees."""
+        return dict(scale=self.options['scale'], normalised=self.normalised)
 
     def attach(self, backbone: 'IVTuningBackbone') -> None:
         """Add an adapter to every layer."""
@@ -402,6 +419,11 @@ class IVTuning(Tuning):
         self.betas = self.BETAS[betas]
         self.num_prompted_layers = num_prompted_layers
 
+    def settings(self, backbone: 'IVTuningBackbone') -> Dict[str, Any]:
+        """Return which prompt a layer gets, and whether there is SimAM."""
+        return dict(
+            prompt_update=self.prompt_update, with_simam=backbone.with_simam)
+
     def attach(self, backbone: 'IVTuningBackbone') -> None:
         """Add the shared norm, MP-alpha and the MP-betas."""
         options = dict(
@@ -500,7 +522,7 @@ def build_tuning(name: str, options: Optional[Mapping[str, Any]]) -> Tuning:
         ValueError: If there is no such tuning, or it has no such option, or
             the option not this value.
     """
-    if name not in TUNINGS:
+    if not isinstance(name, str) or name not in TUNINGS:
         raise ValueError(
             f'tuning must be one of {tuple(TUNINGS)}, found {name!r}')
     options = {} if options is None else options

@@ -1,5 +1,6 @@
 """The reference of two backbones."""
 
+import pytest
 import torch
 
 from mmivtuning.models.backbones import DualBackbone
@@ -37,3 +38,21 @@ def test_everything_trains_but_what_is_not_used(family):
         if name.startswith('visible_backbone.'):
             other = name.replace('visible_', 'infrared_', 1)
             assert torch.equal(state[other], value)
+
+
+def test_neither_embeds_what_it_does_not_see(family):
+    dual = DualBackbone(
+        dict(family.arguments, type=f'mmivtuning.{family.ours.__name__}'))
+    for backbone in (dual.visible_backbone, dual.infrared_backbone):
+        backbone.infrared_embed.register_forward_hook(
+            lambda *_: pytest.fail('embeds infrared'))
+    dual(torch.randn(1, 4, 48, 80))
+
+
+def test_another_tuning_is_refused(family):
+    with pytest.raises(ValueError, match="found tuning='lora'"):
+        DualBackbone(
+            dict(
+                family.arguments,
+                type=f'mmivtuning.{family.ours.__name__}',
+                tuning='lora'))

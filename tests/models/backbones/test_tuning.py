@@ -144,13 +144,14 @@ def test_outputs_do_not_depend_on_what_is_left_out(family):
         assert names == reached, options
 
 
-def test_frozen_stages_work_with_full_and_are_refused_otherwise(family):
-    stages = 1
-    backbone = family.build(tuning='full', frozen_stages=stages)
+@pytest.mark.parametrize('tuning', ['full', 'visible'])
+def test_frozen_stages_work_where_stages_train(family, tuning):
+    backbone = family.build(tuning=tuning, frozen_stages=1)
     names = trainable(backbone)
     first = 'stages.0.' if family.is_swin else 'layers.0.'
     assert not any(name.startswith((first, 'patch_embed.')) for name in names)
-    assert any(name.startswith('infrared_embed.') for name in names)
+    assert (tuning == 'full') == any(
+        name.startswith('infrared_embed.') for name in names)
     backbone.train()
     assert trainable(backbone) == names
     loss_of(backbone, torch.randn(2, 4, 40, 72)).backward()
@@ -159,9 +160,12 @@ def test_frozen_stages_work_with_full_and_are_refused_otherwise(family):
         for name, parameter in backbone.named_parameters()
         if parameter.grad is not None
     }
-    for tuning in ('iv', 'frozen', *BASELINES):
-        with pytest.raises(ValueError, match='frozen_stages=1 needs'):
-            family.build(tuning=tuning, frozen_stages=stages)
+
+
+@pytest.mark.parametrize('tuning', ['iv', 'frozen', *BASELINES])
+def test_frozen_stages_are_refused_where_every_stage_is(family, tuning):
+    with pytest.raises(ValueError, match='frozen_stages=1 needs'):
+        family.build(tuning=tuning, frozen_stages=1)
 
 
 @pytest.mark.parametrize('tuning', ['iv', 'full', *BASELINES])

@@ -393,6 +393,27 @@ def test_adapters_hold_what_trains(family, tuning, tmp_path):
         load_adapter(family.build(tuning='iv'), file)
 
 
+@pytest.mark.parametrize(('tuning', 'options', 'other'), [
+    ('lora', dict(alpha=16), dict()),
+    ('adaptformer', dict(scale=1), dict()),
+    ('adaptformer', dict(normalised=False), dict()),
+    ('iv', dict(prompt_update='layer'), dict()),
+    ('iv', dict(), dict(with_simam=False)),
+])
+def test_adapters_fit_what_computes_the_same(family, tuning, options, other,
+                                             tmp_path):
+    """No name and no shape tells these apart."""
+    trained = family.build(tuning=tuning)
+    file = save_adapter(trained, tmp_path / 'adapter.safetensors')
+    backbone = family.build(tuning=tuning, tuning_options=options, **other)
+    backbone.load_state_dict(trained.state_dict())
+    with pytest.raises(RuntimeError, match='made for .*, the model has '):
+        load_adapter(backbone, file)
+    backbone = family.build(tuning=tuning, tuning_options=dict(drop_rate=0.5))
+    backbone.load_state_dict(trained.state_dict())
+    load_adapter(backbone, file)
+
+
 @pytest.mark.parametrize('tuning', BASELINES)
 def test_copies_and_pickles_work(family, tuning):
     backbone = family.build(tuning=tuning).eval()

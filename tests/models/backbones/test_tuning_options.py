@@ -41,6 +41,7 @@ def test_no_options_are_none_and_empty(tuning):
 
 @pytest.mark.parametrize(('tuning', 'options', 'message'), [
     ('iw', None, "tuning must be one of .*'iv', .*'bitfit'.*, found 'iw'"),
+    (['iv'], None, r"tuning must be one of .*, found \['iv'\]"),
     ('lora', 'rank=4', "must be a dict or None, found 'rank=4'"),
     ('lora', dict(rnak=4, alpha=1), r"'lora' has no tuning_options \['rnak'\]"
      r"; it has \['rank', 'alpha', 'drop_rate', 'targets'\]"),
@@ -57,7 +58,9 @@ def test_no_options_are_none_and_empty(tuning):
     ('lora', dict(targets='query'), "targets must list .* found 'query'"),
     ('lora', dict(targets=()), 'targets must list some of'),
     ('lora', dict(targets=('query', 'query')), 'targets must list some of'),
-    ('lora', dict(targets=('qkv', )), "targets must be one of .* 'qkv'"),
+    ('lora', dict(targets=('qkv', )), r"targets must list .* \('qkv',\)"),
+    ('lora', dict(targets=[['key']]), 'targets must list some of'),
+    ('lora', dict(targets=3), 'targets must list some of .* found 3'),
     ('adaptformer', dict(hidden_dims=0), 'hidden_dims must be an integer'),
     ('adaptformer', dict(scale='s'), "scale must be a number .* found 's'"),
     ('adaptformer', dict(normalised=1), 'normalised must be True or False'),
