@@ -38,6 +38,12 @@ class StandardizedFPN(FPN):
 
         Returns:
             tuple[Tensor]: Maps (B, out_channels, H, W), one a level.
+
+        Raises:
+            ValueError: If there is not one map for each of ``in_channels``.
         """
+        if len(inputs) != len(self.input_norms):
+            raise ValueError(f'StandardizedFPN has {len(self.input_norms)} '
+                             f'in_channels, found {len(inputs)} maps')
         return super().forward(
             tuple(norm(x) for norm, x in zip(self.input_norms, inputs)))

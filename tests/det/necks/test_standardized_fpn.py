@@ -1,5 +1,6 @@
 """The pyramid on standardised maps."""
 
+import pytest
 import torch
 from mmdet.models.necks import FPN
 
@@ -51,3 +52,10 @@ def test_an_image_alone_gets_the_statistics_of_training():
     neck.eval()
     for whole, alone in zip(trained, neck([x[:1] for x in inputs])):
         torch.testing.assert_close(alone, whole[:1], rtol=1e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize('number', [1, 3])
+def test_maps_are_counted(number):
+    neck = StandardizedFPN(CHANNELS, 8, num_outs=2)
+    with pytest.raises(ValueError, match=f'2 in_channels, found {number}'):
+        neck((maps() * 2)[:number])
