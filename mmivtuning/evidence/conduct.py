@@ -1,6 +1,7 @@
 """Carrying a study out: look, plan, choose rates, train, report."""
 
 import fcntl
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,10 @@ class Conductor:
             rate: score(result['scores']['pair'], measure)
             for rate, result in found.items()
         }
-        best = max(scores, key=lambda r: (scores[r], -found[r]['loss']))
+        # A score that is none is the worst one.
+        best = max(scores, key=lambda r: (
+            -math.inf if math.isnan(scores[r]) else scores[r],
+            -found[r]['loss']))
         remarks = []
         if list(scores.values()).count(scores[best]) > 1:
             remarks.append('several rates score alike: the one with the '

@@ -252,6 +252,14 @@ def _check_keys(where: str, content: Any, known: Any) -> None:
         raise ValueError(f'{where} has no {unknown}; it has {list(known)}')
 
 
+def _check_entries(where: str, content: Any) -> None:
+    """Raise if a value is no mapping of mappings."""
+    if not isinstance(content, Mapping) or not all(
+            isinstance(entry, Mapping) for entry in content.values()):
+        raise ValueError(f'{where} must give names mappings, found '
+                         f'{content!r}'[:300])
+
+
 def _known(where: str, names: Any, known: Mapping[str, Any]) -> None:
     """Raise if something is named that does not exist."""
     unknown = [name for name in names if name not in known]
@@ -318,12 +326,14 @@ def _parse(content: Any, setting: Optional[str]) -> Study:
     ]
     if lacking:
         raise ValueError(f'the study lacks {lacking}')
+    for key in ('methods', 'datasets', 'settings'):
+        _check_entries(key, content[key])
     settings = content['settings']
     setting = next(iter(settings)) if setting is None else setting
     if setting not in settings:
         raise ValueError(f'no setting {setting!r}; there are '
                          f'{list(settings)}')
-    chosen = dict(settings[setting])
+    chosen = settings[setting]
     _check_keys(f'settings.{setting}', chosen, _SETTING_KEYS + _SHARED_KEYS)
 
     every_method = {
@@ -338,6 +348,9 @@ def _parse(content: Any, setting: Optional[str]) -> Study:
     if isinstance(overrides, list):
         overrides = {name: None for name in overrides}
     _known(f'settings.{setting}.datasets', overrides, content['datasets'])
+    _check_entries(f'settings.{setting}.datasets',
+                   {name: changes or {}
+                    for name, changes in overrides.items()})
     shared = {key: chosen[key] for key in _SHARED_KEYS if key in chosen}
     subjects = {}
     for name, changes in overrides.items():
@@ -355,15 +368,18 @@ def _parse(content: Any, setting: Optional[str]) -> Study:
         check_number(f'settings.{setting}.seeds', seed, 0, 2**31, True)
     reference = content['reference']
     _known('reference', [reference], every_method)
-    contrasts = [tuple(pair) for pair in content.get('contrasts') or []]
+    contrasts = content.get('contrasts') or []
     for pair in contrasts:
-        if len(pair) != 2:
+        if not isinstance(pair, list) or len(pair) != 2:
             raise ValueError('a contrast names two methods, found '
-                             f'{list(pair)}')
+                             f'{pair!r}')
         _known('contrasts', pair, every_method)
     claims = []
     for entry in content.get('claims') or []:
         _check_keys('a claim', entry, ('text', 'better', 'than'))
+        if len(entry) < 3:
+            raise ValueError('a claim has text, better and than, found '
+                             f'{dict(entry)}')
         claim = Claim(**entry)
         _known('claims', (claim.better, claim.than), every_method)
         claims.append(claim)
@@ -386,7 +402,7 @@ def _parse(content: Any, setting: Optional[str]) -> Study:
         subjects=subjects,
         seeds=seeds,
         reference=reference,
-        contrasts=contrasts,
+        contrasts=[tuple(pair) for pair in contrasts],
         claims=claims,
         workers=workers,
         checkpoint_interval=interval,

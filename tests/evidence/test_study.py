@@ -80,6 +80,13 @@ def change(content, where, value):
     ('reference', 'other', 'reference names'),
     ('contrasts', [['iv']], 'two methods'),
     ('claims', [dict(text='x', better='iv', than='y')], 'claims names'),
+    ('contrasts', ['iv'], 'two methods'),
+    ('claims', [dict(text='x', better='iv')], 'text, better and than'),
+    ('claims', ['iv'], 'must be a mapping'),
+    ('settings.short', None, 'settings must give'),
+    ('methods', ['iv'], 'methods must give'),
+    ('datasets.tiny', 3, 'datasets must give'),
+    ('settings.short.datasets', dict(tiny=3), 'must give'),
     ('typo', 1, "has no"),
     ('title', '', 'lacks'),
 ])
