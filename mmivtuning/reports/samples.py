@@ -255,6 +255,21 @@ def _quiet() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _own_loggers() -> Iterator[None]:
+    """Forget the loggers that a runner makes.
+
+    Their files go; whoever logs thereafter would still be sent to them.
+    """
+    known = set(MMLogger._instance_dict)
+    try:
+        yield
+    finally:
+        for name in set(MMLogger._instance_dict) - known:
+            for handler in MMLogger._instance_dict.pop(name).handlers:
+                handler.close()
+
+
 def _progress() -> Optional[Callable]:
     """A counter on a terminal, nothing elsewhere."""
     console = sys.stderr
@@ -346,7 +361,7 @@ def rank_samples(cfg: Config,
         raise ValueError(f'the number of samples must be at least 1, found '
                          f'{number}')
     progress = _progress()
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, _quiet(), _own_loggers():
         cfg = prepare(cfg, checkpoint, folder)
         runner = Runner.from_cfg(cfg)
         hook = SampleScoresHook(
@@ -357,9 +372,6 @@ def rank_samples(cfg: Config,
         found: Dict[str, Any] = runner.test()
         logs = sorted(Path(runner.log_dir).glob('*.log'))
         tables = last_tables(read_log(logs[-1]).tables) if logs else []
-        # Files of the log must be closed before the folder goes.
-        for handler in runner.logger.handlers:
-            handler.close()
     best, worst = hook.ends()
     return SampleReport(
         hook.measure or '', best, worst, hook.scored, hook.unscored,
