@@ -1,4 +1,4 @@
-r"""Export a segmentation or saliency model: ``mmivtuning export``.
+r"""Export a segmentation or saliency model to ONNX.
 
     python tools/export_onnx.py CONFIG work_dirs/RUN/iter_2000.pth model.onnx
 

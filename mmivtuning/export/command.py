@@ -1,4 +1,4 @@
-"""The command that exports: ``mmivtuning export``."""
+"""The command line of ``tools/export_onnx.py``: ``add_arguments``, ``run``."""
 
 import argparse
 import os

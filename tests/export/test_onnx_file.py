@@ -46,8 +46,9 @@ def test_dynamic(build, tmp_path, backbone, head):
     assert len(report.differences) == 3
     assert max(report.differences.values()) < 1e-4
     session = session_of(report.path)
-    # one patch or cell; a multiple of neither; sides that differ much
-    for case in (Case(3, 32, 32), Case(1, 47, 120), Case(2, 101, 28)):
+    # a single patch; multiples of patches; of neither; sides that differ
+    for case in (Case(1, 9, 11), Case(3, 32, 32), Case(1, 47, 120),
+                 Case(2, 101, 28)):
         images = example_input(case, True)
         found = session.run(None, {'images': images.numpy()})[0]
         wanted = torch.stack(
