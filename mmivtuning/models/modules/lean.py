@@ -160,7 +160,10 @@ def add_branches(x: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor,
         Tensor: Shape (B, E + N, C).
     """
     if is_exporting():
-        added = F.linear(F.gelu(hidden), weight, bias) + F.gelu(
+        hidden = F.gelu(hidden)
+        if drop_rate > 0:  # compiled, in training mode
+            hidden = F.dropout(hidden, drop_rate)
+        added = F.linear(hidden, weight, bias) + F.gelu(
             F.linear(prompt, prompt_weight, prompt_bias))
         extra = int(x.shape[1] - added.shape[1])
         if extra == 0:

@@ -44,7 +44,10 @@ def is_compiling() -> bool:
 
 
 def is_exporting() -> bool:
-    """Whether what is traced keeps nothing for a backward pass."""
+    """Whether what is traced keeps nothing for a backward pass.
+
+    Inference under torch.compile counts, which cannot be told from an export.
+    """
     return is_compiling() and not torch.is_grad_enabled()
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmivtuning.models.modules import ModalPromptBeta, ScaleShift
+from mmivtuning.models.modules import ModalPromptBeta, ScaleShift, lean
 from mmivtuning.models.modules.lean import add_branches
 from mmivtuning.models.saved_bytes import saved_bytes
 
@@ -50,7 +50,11 @@ def test_gradients_with_extra_tokens_and_dropout():
             (grad * step).sum() * 2, ends[0] - ends[1], rtol=1e-5, atol=1e-9)
 
 
-def test_dropout_keeps_the_expectation_and_is_off_in_evaluation():
+@pytest.mark.parametrize('exporting', [False, True])
+def test_dropout_keeps_the_expectation_and_is_off_in_evaluation(
+        exporting, monkeypatch):
+    """Where a trace keeps nothing, too: who compiles a model that trains."""
+    monkeypatch.setattr(lean, 'is_exporting', lambda: exporting)
     x = torch.zeros(1, 2000, 4)
     hidden = torch.full((1, 2000, 8), 2.)
     zero = torch.zeros(1, 2000, 8)
