@@ -61,6 +61,9 @@ COMMANDS.update({
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a command; returns the exit status.
 
+    What a command raises ends it with one line and the status 2, an
+    interruption with 130.
+
     Args:
         argv (Sequence[str], optional): Arguments. Default: None, those of the
             process.
@@ -79,4 +82,19 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
     args = parser.parse_args(argv)
-    return args.run(args)
+    try:
+        return args.run(args)
+    except KeyboardInterrupt as error:
+        sys.stderr.write(': '.join(['interrupted', *error.args]) + '\n')
+        return 130
+    # Stock models and data sets raise whatever a config leads them to.
+    except Exception as error:
+        sys.stderr.write(f'error: {describe(error)}\n')
+        return 2
+
+
+def describe(error: Exception) -> str:
+    """Say in a line what went wrong; its type, if the text does not tell."""
+    if isinstance(error, (ImportError, OSError, RuntimeError, ValueError)):
+        return str(error)
+    return f'{type(error).__name__}: {error}'

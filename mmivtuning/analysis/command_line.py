@@ -5,7 +5,7 @@ import csv
 import io
 import sys
 from pathlib import Path
-from typing import Any, Callable, Iterable, Optional, Sequence
+from typing import Any, Iterable, Optional, Sequence
 
 import torch
 from mmengine.config import DictAction
@@ -81,23 +81,6 @@ def folders_of(args: argparse.Namespace) -> Optional[Folders]:
         raise ValueError('--visible and --infrared go together')
     return Folders(args.visible, args.infrared, args.visible_suffix,
                    args.infrared_suffix)
-
-
-def guarded(function: Callable[[argparse.Namespace], None],
-            args: argparse.Namespace) -> int:
-    """Run a command; an error that a user can mend is one line.
-
-    Returns:
-        int: 0, or 2 after an error.
-    """
-    try:
-        function(args)
-    except (ImportError, KeyError, OSError, RuntimeError, SyntaxError,
-            ValueError) as error:
-        told = error.args[0] if isinstance(error, KeyError) else error
-        sys.stderr.write(f'error: {told}\n')
-        return 2
-    return 0
 
 
 def show(table: Table) -> None:

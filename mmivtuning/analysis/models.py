@@ -5,7 +5,7 @@ import re
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Iterator, NamedTuple, Optional, Sequence
 
 import torch
 from mmengine.config import Config
@@ -15,10 +15,8 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from mmivtuning.engine.adapter import load_adapter
-from mmivtuning.engine.data_root import set_data_root
+from mmivtuning.engine.weights import load_weights, require_pairs
 from mmivtuning.models.backbones.loading import read_state_dict
-from mmivtuning.models.paired_inputs import PairedInputs
-from mmivtuning.pairs import list_offenders
 
 _SPEC = re.compile(r'^(?P<config>.+?\.(?:py|json|ya?ml))(?::(?P<rest>.+))?$')
 
@@ -47,30 +45,6 @@ def parse_spec(text: str) -> ModelSpec:
         raise ValueError(f'{text!r} is not CONFIG[:CHECKPOINT] with a config '
                          'that ends in .py, .json or .yaml')
     return ModelSpec(found['config'], found['rest'])
-
-
-def read_config(path: str, options: Optional[Dict[str, Any]] = None) -> Config:
-    """Read a config and change it; ``data_root`` moves its data sets.
-
-    Args:
-        path (str): The config.
-        options (dict, optional): As of ``--cfg-options``. Defaults to None.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the config has no model.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'no such config: {path}')
-    cfg = Config.fromfile(path)
-    options = dict(options or {})
-    data_root = options.pop('data_root', None)
-    if data_root is not None:
-        set_data_root(cfg, data_root)
-    cfg.merge_from_dict(options)
-    if 'backbone' not in (cfg.get('model') or {}):
-        raise ValueError(f'{path} has no model with a backbone')
-    return cfg
 
 
 @contextmanager
@@ -122,15 +96,7 @@ class AnalysedModel:
         torch.manual_seed(seed)
         with quiet():
             self.model = MODELS.build(cfg.model)
-        preprocessor = getattr(self.model, 'data_preprocessor', None)
-        if not isinstance(preprocessor, PairedInputs):
-            raise ValueError(
-                f'{cfg.filename}: the data preprocessor is a '
-                f'{type(preprocessor).__name__}, which takes no pairs; '
-                'expected mmivtuning.PairedSegDataPreprocessor or '
-                'mmivtuning.PairedDetDataPreprocessor')
-        if missing is not None:
-            preprocessor.missing = missing
+        require_pairs(self.model, missing)
         self._load(checkpoint)
         self.model.to(self.device).eval()
 
@@ -155,7 +121,8 @@ class AnalysedModel:
             if is_adapter:
                 load_adapter(self.model, checkpoint)
             elif checkpoint is not None:
-                load_strictly(self.model, checkpoint)
+                load_weights(self.model, read_state_dict(checkpoint),
+                             checkpoint)
 
     def prepare(self, images: Sequence[Any]) -> Tensor:
         """Make a batch of images of one size, as the model sees them.
@@ -197,32 +164,3 @@ def _names_pretrained(model: Any) -> bool:
     if isinstance(model, (list, tuple)):
         return any(_names_pretrained(value) for value in model)
     return False
-
-
-def load_strictly(model: nn.Module, checkpoint: str) -> None:
-    """Load the checkpoint of a whole model.
-
-    Args:
-        model (nn.Module): The model, changed in place.
-        checkpoint (str): Path or URI that mmengine can read.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        RuntimeError: If it does not fit.
-    """
-    weights = read_state_dict(checkpoint)
-    problems: List[str] = [
-        f'not finite: {name}' for name, value in weights.items()
-        if value.is_floating_point() and not torch.isfinite(value).all()
-    ]
-    if not problems:
-        try:
-            missing, unexpected = model.load_state_dict(weights, strict=False)
-            problems = [f'missing: {name}' for name in missing]
-            problems += [f'unexpected: {name}' for name in unexpected]
-        except RuntimeError as error:  # misshapen
-            problems = [line.strip() for line in str(error).splitlines()[1:]]
-    if problems:
-        raise RuntimeError(
-            f'{checkpoint} does not fit the {type(model).__name__} of the '
-            f'config:{list_offenders(problems)}')

@@ -7,18 +7,18 @@ from typing import List, Tuple
 import numpy as np
 from rich.table import Table
 
+from mmivtuning.engine.data_root import read_config
 from mmivtuning.pairs.reporting import encode_png, write_atomically
 
 from .command_line import (
     add_common_arguments,
     folders_of,
-    guarded,
     note,
     show,
     write_csv,
 )
 from .inputs import PairSource
-from .models import AnalysedModel, parse_spec, read_config
+from .models import AnalysedModel, parse_spec
 from .prompt_maps import check_prompts, draw_prompts, prompt_norms
 
 HEADER = ('pair', 'layer', 'prompt_mean', 'prompt_max', 'change_mean',
@@ -33,12 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw; returns the exit status, 0, or 2 after an error."""
-    return guarded(_run, args)
-
-
-def _run(args: argparse.Namespace) -> None:
-    """Draw the prompts of each pair and write their means."""
+    """Draw the prompts of each pair and write their means; returns 0."""
     spec = parse_spec(args.model)
     cfg = read_config(spec.config, args.cfg_options)
     source = PairSource(cfg, folders_of(args), args.max_pairs)
@@ -59,6 +54,7 @@ def _run(args: argparse.Namespace) -> None:
                   float(entry.change.max())) for entry in norms]
     write_csv(args.out / 'prompt_norms.csv', HEADER, rows)
     show(_table(rows, len(source)))
+    return 0
 
 
 def _table(rows: List[Tuple], pairs: int) -> Table:

@@ -6,10 +6,11 @@ from typing import Dict, List
 
 from rich.table import Table
 
+from mmivtuning.engine.data_root import read_config
+
 from .command_line import (
     add_common_arguments,
     folders_of,
-    guarded,
     new_figure,
     note,
     show,
@@ -17,7 +18,7 @@ from .command_line import (
     write_figure,
 )
 from .inputs import PairSource
-from .models import AnalysedModel, ModelSpec, parse_spec, read_config
+from .models import AnalysedModel, ModelSpec, parse_spec
 from .rank import COMPONENTS, FEATURES, LayerRank, accumulate, measure
 
 Results = Dict[str, List[LayerRank]]
@@ -37,12 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure; returns the exit status, 0, or 2 after an error."""
-    return guarded(_run, args)
-
-
-def _run(args: argparse.Namespace) -> None:
-    """Measure every model on the same pairs and write the result."""
+    """Measure every model on the same pairs, write the result; returns 0."""
     specs = [parse_spec(text) for text in args.models]
     names = _names(specs, args.names)
     folders = folders_of(args)
@@ -70,6 +66,7 @@ def _run(args: argparse.Namespace) -> None:
     _write(results, args.out)
     count = len(pairs_of[names[0]])
     show(_table(results, count))
+    return 0
 
 
 def _names(specs: List[ModelSpec], given: List[str]) -> List[str]:

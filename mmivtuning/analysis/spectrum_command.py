@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from rich.table import Table
 
+from mmivtuning.engine.data_root import read_config
+
 from .command_line import (
     add_common_arguments,
     folders_of,
-    guarded,
     new_figure,
     note,
     show,
@@ -18,7 +19,7 @@ from .command_line import (
     write_figure,
 )
 from .inputs import PairSource, batches
-from .models import AnalysedModel, parse_spec, read_config
+from .models import AnalysedModel, parse_spec
 from .spectrum import (
     BAND_EDGES,
     BANDS,
@@ -45,12 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure; returns the exit status, 0, or 2 after an error."""
-    return guarded(_run, args)
-
-
-def _run(args: argparse.Namespace) -> None:
-    """Measure images and token maps and write the result."""
+    """Measure images and token maps and write the result; returns 0."""
     study = SpectrumStudy(tuple(args.bands))
     cfg = model = None
     if args.model is not None:
@@ -82,6 +78,7 @@ def _run(args: argparse.Namespace) -> None:
                         study.update(modality, stage, maps)
     _write(study, args.out)
     show(_table(study, len(source)))
+    return 0
 
 
 def _write(study: SpectrumStudy, out: Path) -> None:

@@ -19,14 +19,12 @@ from typing import (
 )
 
 import numpy as np
-import torch
 from mmcv.transforms import LoadAnnotations
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.infer import BaseInferencer
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, TRANSFORMS, init_default_scope
-from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from mmengine.structures import BaseDataElement
 from mmengine.visualization import Visualizer
 from rich.progress import track
@@ -34,13 +32,21 @@ from torch import nn
 
 from mmivtuning.engine.adapter import load_adapter, read_header
 from mmivtuning.engine.sample_pictures import draw_sample
-from mmivtuning.models.paired_inputs import MODALITY_PLANES, PairedInputs
-from mmivtuning.pairs import PairError, list_offenders
+from mmivtuning.engine.weights import load_weights, require_pairs
+from mmivtuning.models.backbones.loading import weights_in
+from mmivtuning.models.paired_inputs import MODALITY_PLANES
+from mmivtuning.pairs import PairError
 from mmivtuning.pairs.reporting import encode_png, write_atomically
 from mmivtuning.transforms import LoadPairedImage
 
 from .autocast import AutocastBackbone
-from .inputs import PairLoader, PairRequest, is_single, open_inputs
+from .inputs import (
+    PairLoader,
+    PairRequest,
+    check_apart,
+    is_single,
+    open_inputs,
+)
 
 ADAPTER_SUFFIX = '.safetensors'
 # What the last transform of a test pipeline packs beside what is asked for.
@@ -105,9 +111,8 @@ class PairedInferencer(BaseInferencer):
         ValueError: If the config cannot be used on pairs.
     """
 
-    # The toolbox of the task, and the data preprocessor that it needs.
+    # The toolbox of the task.
     toolbox = ''
-    preprocessor = ''
     # Whether the prediction of a single pair comes without a list around it.
     unlist_single = True
 
@@ -193,19 +198,10 @@ class PairedInferencer(BaseInferencer):
                 differs, or a value is not finite.
             ValueError: If the model is not made for pairs.
         """
-        preprocessor = getattr(model, 'data_preprocessor', None)
-        if not isinstance(preprocessor, PairedInputs):
-            raise ValueError(
-                f'the data preprocessor is a {type(preprocessor).__name__}: '
-                f'pairs need mmivtuning.{self.preprocessor}')
-        if self.missing is not None:
-            preprocessor.missing = self.missing
+        require_pairs(model, self.missing)
         if checkpoint is not None:
-            try:
-                _load_checkpoint_to_model(model, checkpoint, strict=True)
-            except RuntimeError as error:
-                raise RuntimeError(f'{self.weights} does not fit the '
-                                   f'config: {error}') from error
+            load_weights(model, weights_in(checkpoint, self.weights),
+                         self.weights)
         elif self.adapter is None:
             warnings.warn(
                 'no weights are given: predictions are those of a model that '
@@ -215,14 +211,6 @@ class PairedInferencer(BaseInferencer):
             model.init_weights()
         if self.adapter is not None:
             load_adapter(model, self.adapter)
-        broken = [
-            name for name, value in model.state_dict().items()
-            if value.is_floating_point() and not torch.isfinite(value).all()
-        ]
-        if broken:
-            raise RuntimeError(f'{self.weights or self.adapter}: '
-                               f'{len(broken)} tensors hold NaN or infinity:'
-                               f'{list_offenders(broken)}')
         model.dataset_meta = self._dataset_meta(checkpoint, cfg)
 
     def _dataset_meta(self, checkpoint: Optional[dict],
@@ -321,6 +309,7 @@ class PairedInferencer(BaseInferencer):
         Raises:
             FileNotFoundError: If a file does not exist.
             PairError: If a pair is unusable; the message names it.
+            ValueError: If results would lie among the images, or on them.
         """
         preprocessing, forward, drawing, packing = self._dispatch_kwargs(
             **kwargs)
@@ -328,6 +317,10 @@ class PairedInferencer(BaseInferencer):
             drawing['img_out_dir'] = str(Path(out_dir, img_out_dir))
         if out_dir and not no_save_pred:
             packing['pred_out_dir'] = str(Path(out_dir, pred_out_dir))
+        check_apart(inputs, [
+            Path(folder) for folder in (drawing.get('img_out_dir'),
+                                        packing.get('pred_out_dir')) if folder
+        ])
         results: Dict[str, list] = dict(predictions=[], visualization=[])
         names: List[str] = []
         requests: Iterable[PairRequest] = self._inputs_to_list(inputs)

@@ -8,6 +8,7 @@ from typing import (
     Callable,
     Collection,
     Dict,
+    Iterable,
     Iterator,
     List,
     NamedTuple,
@@ -143,7 +144,7 @@ class PairRequests:
 def open_inputs(inputs: Any,
                 visible_suffix: str = '',
                 infrared_suffix: str = '',
-                on_unpaired: Optional[Callable[[str], Any]] = None
+                on_unpaired: Optional[Callable[[str, str], Any]] = None
                 ) -> PairRequests:
     """Find the pairs that inputs stand for.
 
@@ -154,8 +155,9 @@ def open_inputs(inputs: Any,
         visible_suffix (str): How names in folders end, see
             :func:`mmivtuning.pairs.image_stem`. Default: ''.
         infrared_suffix (str): Likewise. Default: ''.
-        on_unpaired (callable, optional): Takes a message for every image of
-            two folders that has no partner. Default: None, they are an error.
+        on_unpaired (callable, optional): Takes the stem of every image of
+            two folders that has no partner, and a message. Default: None,
+            they are an error.
 
     Raises:
         FileNotFoundError: If a video or folder does not exist.
@@ -182,6 +184,39 @@ def is_single(inputs: Any) -> bool:
     first = inputs[0] if isinstance(inputs, tuple) else inputs
     return isinstance(first, np.ndarray) or not (
         os.path.isdir(first) or _is_video(str(first)))
+
+
+def check_apart(inputs: Any, written: Iterable[Path]) -> None:
+    """Refuse to write where images are read.
+
+    Args:
+        inputs: See :func:`open_inputs`; arrays lie nowhere.
+        written (Iterable[Path]): Folders of results.
+
+    Raises:
+        ValueError: If such a folder and an input lie in each other.
+    """
+    folders = [Path(folder).resolve() for folder in written]
+    for path in _paths_in(inputs):
+        source = Path(path)
+        # A result replaces a link to a file, not the file.
+        source = (source if source.is_dir() else source.parent).resolve()
+        for folder in folders:
+            if folder in (source, *source.parents):
+                raise ValueError(f"'{path}' is in the folder '{folder}': "
+                                 'results would replace images')
+            if Path(path).is_dir() and source in folder.parents:
+                raise ValueError(f"'{folder}' is in the folder '{path}': "
+                                 'results would be read as images')
+
+
+def _paths_in(inputs: Any) -> Iterator[Union[str, Path]]:
+    """Yield the files and folders of nested inputs."""
+    if isinstance(inputs, (str, Path)):
+        yield inputs
+    elif isinstance(inputs, (list, tuple)):
+        for item in inputs:
+            yield from _paths_in(item)
 
 
 def _is_pair(item: Any) -> bool:
@@ -292,8 +327,8 @@ def _of_folders(visible: str, infrared: Optional[str], visible_suffix: str,
     else:
         others = index_stems(
             list_names(infrared), infrared_suffix, infrared)
-        for message in unpaired(names, others, (visible, infrared)):
-            on_unpaired(message)
+        for told in unpaired(names, others, (visible, infrared)).items():
+            on_unpaired(*told)
         both = {stem: name for stem, name in names.items() if stem in others}
         pairs = match_stems(both, others, allow_extra_infrared=True)
     return [

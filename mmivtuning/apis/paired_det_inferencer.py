@@ -22,7 +22,6 @@ class PairedDetInferencer(PairedInferencer):
     """
 
     toolbox = 'mmdet'
-    preprocessor = 'PairedDetDataPreprocessor'
     # As the stock class.
     unlist_single = False
 

@@ -30,7 +30,6 @@ class PairedSaliencyInferencer(PairedInferencer):
     """
 
     toolbox = 'mmseg'
-    preprocessor = 'PairedSegDataPreprocessor'
     postprocess_kwargs = PairedInferencer.postprocess_kwargs | {'float_maps'}
 
     def forward(self, inputs: dict, **kwargs) -> List[BaseDataElement]:

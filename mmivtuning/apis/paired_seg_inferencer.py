@@ -27,7 +27,6 @@ class PairedSegInferencer(PairedInferencer):
     """
 
     toolbox = 'mmseg'
-    preprocessor = 'PairedSegDataPreprocessor'
     postprocess_kwargs = PairedInferencer.postprocess_kwargs | {'mask_format'}
 
     def to_prediction(self, sample: BaseDataElement) -> np.ndarray:

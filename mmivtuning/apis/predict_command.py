@@ -13,6 +13,11 @@ TASKS = dict(
     detection='PairedDetInferencer',
     saliency='PairedSaliencyInferencer')
 
+# Folders below that of the results.
+PREDICTIONS, PICTURES = 'pred', 'vis'
+# So many visible images are looked at for colour.
+COLOUR_SAMPLES = 10
+
 EPILOG = """\
 files in OUT:
   pred/NAME.png      class ids, or what is salient (0 to 255)
@@ -76,8 +81,11 @@ def run(args: argparse.Namespace) -> int:
     """Predict; returns the exit status.
 
     Returns:
-        int: 0 if all went well, 1 if there were broken pairs and ``strict``,
-        2 if nothing could be done, 130 if interrupted.
+        int: 0 if all went well, 1 if there were broken pairs and ``strict``.
+
+    Raises:
+        Exception: If nothing could be done, for
+            :func:`mmivtuning.cli.main` to tell; so of interruptions.
     """
     from mmivtuning.pairs.layout import exit_on_sigterm
     try:
@@ -85,14 +93,7 @@ def run(args: argparse.Namespace) -> int:
             check_arguments(args)
             return _predict(args)
     except KeyboardInterrupt:
-        sys.stderr.write('interrupted: the same command goes on from here\n')
-        return 130
-    except Exception as error:
-        # What is wrong with a config can be of any type.
-        known = isinstance(error, (OSError, RuntimeError, ValueError))
-        name = '' if known else f'{type(error).__name__}: '
-        sys.stderr.write(f'error: {name}{error}\n')
-        return 2
+        raise KeyboardInterrupt('the same command goes on from here') from None
 
 
 def check_arguments(args: argparse.Namespace) -> None:
@@ -102,6 +103,7 @@ def check_arguments(args: argparse.Namespace) -> None:
         FileNotFoundError: If a path does not exist.
         ValueError: If an argument makes no sense.
     """
+    from .inputs import check_apart
     if args.weights is None and args.adapter is None:
         raise ValueError('give --weights, --adapter or both: without, '
                          'predictions are those of a model that was not '
@@ -116,13 +118,10 @@ def check_arguments(args: argparse.Namespace) -> None:
         path = getattr(args, name)
         if path is not None and not os.path.exists(path):
             raise FileNotFoundError(f"--{name}: no such path: '{path}'")
-    out = args.out.resolve()
-    for name in ('visible', 'infrared'):
-        path = Path(getattr(args, name) or args.visible).resolve()
-        if path.is_dir() and (path == out or path in out.parents):
-            raise ValueError(f"--out '{args.out}' lies in the folder of "
-                             f'--{name}: results would be read as images')
-    if out.exists() and not out.is_dir():
+    written = [PREDICTIONS, PICTURES] if args.overlays else [PREDICTIONS]
+    check_apart([args.visible, args.infrared],
+                [args.out / folder for folder in written])
+    if args.out.exists() and not args.out.is_dir():
         raise ValueError(f"--out '{args.out}' is a file, expected a folder")
 
 
@@ -209,25 +208,42 @@ class Results:
     @property
     def folder(self) -> Path:
         """Where predictions are."""
-        return self.out / 'pred'
+        return self.out / PREDICTIONS
+
+    @property
+    def pictures(self) -> Path:
+        """Where overlays are."""
+        return self.out / PICTURES
 
     def paths(self, name: str) -> List[Path]:
         """Return the files of a pair."""
         paths = [self.folder / f'{name}{suffix}' for suffix in self.suffixes]
         if self.overlays:
-            paths.append(self.out / 'vis' / f'{name}.png')
+            paths.append(self.pictures / f'{name}.png')
         return paths
 
     def save(self, pair: Any, sample: Any) -> None:
         """Write the files of a pair, each all of it or nothing."""
         drawing = dict(
-            img_out_dir=str(self.out / 'vis') if self.overlays else '',
+            img_out_dir=str(self.pictures) if self.overlays else '',
             pred_score_thr=self.score_thr)
         self.inferencer.visualize([pair], [sample], **drawing)
         self.inferencer.postprocess([sample], [],
                                     loaded=[pair],
                                     pred_out_dir=str(self.folder),
                                     **self.options)
+
+    def tidy(self, lonely: Iterable[str]) -> None:
+        """Remove what killed processes left, and what is of no pair now.
+
+        Args:
+            lonely (Iterable[str]): Names whose image has no partner.
+        """
+        from mmivtuning.pairs.layout import clear_partials
+        for folder in (self.folder, self.pictures):
+            clear_partials(folder)
+        for name in lonely:
+            self.remove(name)
 
     def remove(self, name: str) -> None:
         """Remove what an earlier run made of a pair that is broken now."""
@@ -242,15 +258,20 @@ class Results:
             (self.out / COCO_FILE).unlink()
 
 
-def _read_config(args: argparse.Namespace) -> Any:
-    """Read the config with its changes."""
-    from mmengine.config import Config, DictAction
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        parser = argparse.ArgumentParser(prog='--cfg-options', add_help=False)
-        parser.add_argument('--o', nargs='+', action=DictAction)
-        cfg.merge_from_dict(parser.parse_args(['--o', *args.cfg_options]).o)
-    return cfg
+def _changes(options: List[str]) -> Dict[str, Any]:
+    """Read what ``--cfg-options`` asks for.
+
+    Raises:
+        ValueError: If an option is not ``KEY=VALUE``.
+    """
+    from mmengine.config import DictAction
+    for option in options:
+        if '=' not in option[1:]:
+            raise ValueError(f'--cfg-options: expected KEY=VALUE, got '
+                             f'{option!r}')
+    parser = argparse.ArgumentParser(prog='--cfg-options', add_help=False)
+    parser.add_argument('--o', nargs='*', action=DictAction)
+    return parser.parse_args(['--o', *options]).o
 
 
 def _key(cfg: Any, args: argparse.Namespace) -> str:
@@ -270,22 +291,28 @@ def _key(cfg: Any, args: argparse.Namespace) -> str:
 def _predict(args: argparse.Namespace) -> int:
     """Predict what the arguments ask for."""
     from mmivtuning import apis
+    from mmivtuning.engine.data_root import read_config
     from mmivtuning.pairs import PairError
-    from mmivtuning.pairs.layout import clear_partials
+    from mmivtuning.pairs.layout import locked
 
     from .inputs import open_inputs
-    from .manifest import Manifest
 
     problems = Problems()
+    lonely = []
+
+    def unpaired(stem: str, message: str) -> None:
+        lonely.append(stem)
+        problems.add(message)
+
     source = args.visible if args.infrared is None else (args.visible,
                                                          args.infrared)
     requests = open_inputs(source, args.visible_suffix, args.infrared_suffix,
-                           problems.add)
+                           unpaired)
     if not len(requests):
         raise PairError(f"no file of '{args.visible}' has a partner in "
                         f"'{args.infrared}': files of a pair share their "
                         'stem; see --visible-suffix and --infrared-suffix')
-    cfg = _read_config(args)
+    cfg = read_config(args.config, _changes(args.cfg_options))
     task = task_of(cfg, args.task)
     # mmengine prints what it loads.
     with contextlib.redirect_stdout(sys.stderr):
@@ -299,7 +326,18 @@ def _predict(args: argparse.Namespace) -> int:
             show_progress=False)
     results = Results(inferencer, args, task)
     args.out.mkdir(parents=True, exist_ok=True)
-    clear_partials(args.out)
+    with locked(args.out):
+        results.tidy(lonely)
+        return _fill(args, requests, cfg, task, results, problems)
+
+
+def _fill(args: argparse.Namespace, requests: Any, cfg: Any, task: str,
+          results: Results, problems: Problems) -> int:
+    """Make the results that are not there yet."""
+    from mmivtuning.pairs import is_coloured
+
+    from .manifest import Manifest
+    inferencer = results.inferencer
     manifest = Manifest(
         args.out,
         dict(
@@ -312,7 +350,7 @@ def _predict(args: argparse.Namespace) -> int:
         results.forget()
         sys.stderr.write(f"'{args.out}' has results of another config, other "
                          'weights or options: they are made again\n')
-    made, kept, names = 0, 0, []
+    made, kept, names, colour = 0, 0, [], False
 
     def left() -> Iterator:
         nonlocal kept
@@ -331,17 +369,31 @@ def _predict(args: argparse.Namespace) -> int:
     try:
         for pairs, data in inferencer.preprocess(
                 _progress(left(), len(requests)), args.batch_size, broken):
-            for pair, sample in zip(pairs, inferencer.forward(data)):
+            for pair, sample in zip(pairs, _forward(inferencer, pairs, data)):
                 results.save(pair, sample)
                 manifest.add(pair.request)
+                if made < COLOUR_SAMPLES and not colour:
+                    colour = is_coloured(pair.image[..., :3])
                 made += 1
     finally:
         manifest.close()
     inferencer.finish(args.out, results.folder, names)
+    if made and not colour:
+        sys.stderr.write('note: no colour in the visible images: are '
+                         '--visible and --infrared swapped?\n')
     count = len(problems.messages)
     sys.stdout.write(f'{made + kept} results in {args.out} ({kept} from '
                      f'before), {count} errors\n')
     return 1 if count and args.strict else 0
+
+
+def _forward(inferencer: Any, pairs: List[Any], data: Any) -> List[Any]:
+    """Feed a batch to the model; an error names its pairs."""
+    try:
+        return inferencer.forward(data)
+    except RuntimeError as error:
+        names = ', '.join(pair.request.name for pair in pairs)
+        raise RuntimeError(f'{names}: {error}') from error
 
 
 def _progress(requests: Iterable, total: int) -> Iterable:

@@ -4,12 +4,40 @@ mmengine merges ``--cfg-options`` after a config has been evaluated: a new
 ``data_root`` at the top would change nothing below it. Our tools pass it on.
 """
 
-from typing import Any, Callable
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional, Union
 
 from mmengine.config import Config
 
 # Where the paths of a config's data sets and metrics are.
 _SECTIONS = ('dataloader', 'evaluator')
+
+
+def read_config(path: Union[str, Path],
+                options: Optional[Dict[str, Any]] = None) -> Config:
+    """Read a config and change it; ``data_root`` moves its data sets.
+
+    Args:
+        path (str | Path): The config.
+        options (dict, optional): As of ``--cfg-options``. Defaults to None.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the config has no model, or see
+            :func:`set_data_root`.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no such config: {path}')
+    cfg = Config.fromfile(path)
+    options = dict(options or {})
+    data_root = options.pop('data_root', None)
+    if data_root is not None:
+        set_data_root(cfg, data_root)
+    cfg.merge_from_dict(options)
+    model = cfg.get('model')
+    if not isinstance(model, dict) or 'backbone' not in model:
+        raise ValueError(f'{path} has no model with a backbone')
+    return cfg
 
 
 def set_data_root(cfg: Config, data_root: str) -> None:

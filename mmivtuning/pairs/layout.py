@@ -10,6 +10,7 @@ The layout of ``<out>``::
     meta.json                        source, counts, statistics, version
 """
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -158,7 +159,7 @@ def atomic_folder(out: Path, force: bool = False) -> Iterator[Path]:
     refuse_existing(out, force)
     out.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out)
-    partial = out.with_name(f'.{out.name}.partial-{os.getpid()}')
+    partial = unfinished(out, 'partial')
     with exit_on_sigterm():
         partial.mkdir()
         try:
@@ -170,7 +171,7 @@ def atomic_folder(out: Path, force: bool = False) -> Iterator[Path]:
 
 def _swap(partial: Path, out: Path) -> None:
     """Put a finished folder in its place."""
-    old = out.with_name(f'.{out.name}.old-{os.getpid()}')
+    old = unfinished(out, 'old')
     if os.path.lexists(out):
         out.rename(old)
     try:
@@ -190,6 +191,23 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
+def unfinished(path: Path, kind: str) -> Path:
+    """Name what this process makes before it becomes ``path``.
+
+    Args:
+        path (Path): The file or folder.
+        kind (str): ``'partial'``, ``'old'`` or ``'unpacked'``.
+    """
+    return path.with_name(f'{_marker(path, kind)}{os.getpid()}')
+
+
+def _marker(path: Path, kind: str) -> str:
+    """How such names begin; a name as long as allowed is hashed."""
+    name = os.fsencode(path.name)
+    short = hashlib.sha256(name).hexdigest()
+    return f'.{path.name if len(name) < 200 else short}.{kind}-'
+
+
 def remove_leftovers(out: Path) -> None:
     """Clear what killed processes left; bring an interrupted swap back.
 
@@ -197,7 +215,7 @@ def remove_leftovers(out: Path) -> None:
         out (Path): The folder that they were making.
     """
     for kind in ('old', 'partial', 'unpacked'):
-        marker = f'.{out.name}.{kind}-'
+        marker = _marker(out, kind)
         for path in out.parent.iterdir():
             number = path.name[len(marker):]
             if not path.name.startswith(marker) or not number.isdigit():
@@ -216,6 +234,30 @@ def clear_partials(folder: Path) -> None:
         number = path.name.rpartition('-')[2]
         if number.isdigit() and not _alive(int(number)):
             _remove(path)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder, which must exist.
+
+    Raises:
+        RuntimeError: If another process is in it.
+    """
+    import fcntl
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise RuntimeError(
+            f"another process writes to '{folder}'") from error
+    except OSError:
+        # a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def _alive(process: int) -> bool:

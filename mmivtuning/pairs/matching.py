@@ -111,7 +111,7 @@ def match_stems(visible: Mapping[str, str],
     if lonely:
         raise MissingPartnerError(
             f'{len(lonely)} missing partner(s); the files of a pair share '
-            f'their stem:{list_offenders(lonely)}')
+            f'their stem:{list_offenders(lonely.values())}')
     return [
         PairNames(stem, name, infrared[stem])
         for stem, name in visible.items()
@@ -121,28 +121,31 @@ def match_stems(visible: Mapping[str, str],
 def unpaired(visible: Mapping[str, str],
              infrared: Mapping[str, str],
              folders: Sequence[str] = ('visible', 'infrared'),
-             allow_extra_infrared: bool = False) -> List[str]:
+             allow_extra_infrared: bool = False) -> Dict[str, str]:
     """Say of every image without a partner that it has none.
 
     Takes the arguments of :func:`match_stems`.
 
     Returns:
-        list[str]: A sentence for each, in the order of the stems.
+        dict[str, str]: A sentence by stem, in the order of the stems.
     """
-    lonely = [
-        f'{folders[0]}/{visible[stem]} has no infrared partner in '
+    lonely = {
+        stem: f'{folders[0]}/{visible[stem]} has no infrared partner in '
         f"'{folders[1]}'" for stem in visible if stem not in infrared
-    ]
+    }
     if not allow_extra_infrared:
-        lonely += [
-            f'{folders[1]}/{infrared[stem]} has no visible partner in '
+        lonely.update({
+            stem: f'{folders[1]}/{infrared[stem]} has no visible partner in '
             f"'{folders[0]}'" for stem in infrared if stem not in visible
-        ]
+        })
     return lonely
 
 
 def list_names(folder: str) -> Iterator[str]:
     """Yield the names of all files below a folder on disk, unsorted.
+
+    Links to folders are followed, but for those that lead back to a folder
+    that they are in.
 
     Raises:
         FileNotFoundError: If the folder does not exist.
@@ -150,7 +153,17 @@ def list_names(folder: str) -> Iterator[str]:
     root = Path(folder)
     if not root.is_dir():
         raise FileNotFoundError(f"no such folder: '{folder}'")
-    for parent, _, files in os.walk(str(root), followlinks=True):
+    # of every folder, where it and those above it really are
+    above = {str(root): {os.path.realpath(root)}}
+    for parent, folders, files in os.walk(str(root), followlinks=True):
+        real = above.pop(parent)
+        for name in list(folders):
+            path = os.path.join(parent, name)
+            target = os.path.realpath(path)
+            if target in real:
+                folders.remove(name)
+            else:
+                above[path] = real | {target}
         for name in files:
             yield (Path(parent) / name).relative_to(root).as_posix()
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from .checking import Report, SplitReport
-from .layout import remove_leftovers
+from .layout import remove_leftovers, unfinished
 from .reading import read_pair
 from .registration import Misalignment
 from .tree import FoundPair
@@ -36,7 +36,7 @@ def write_atomically(path: Path, content: bytes,
     path.parent.mkdir(parents=True, exist_ok=True)
     if clear:
         remove_leftovers(path)
-    partial = path.with_name(f'.{path.name}.partial-{os.getpid()}')
+    partial = unfinished(path, 'partial')
     try:
         partial.write_bytes(content)
         os.replace(partial, path)

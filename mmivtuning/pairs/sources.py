@@ -1,6 +1,5 @@
 """Finding the files of a benchmark as its authors distribute it."""
 
-import os
 import shutil
 import tarfile
 import zipfile
@@ -12,7 +11,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from .errors import PairError
 from .formats import ImageBoxes
-from .layout import exit_on_sigterm, remove_leftovers
+from .layout import exit_on_sigterm, remove_leftovers, unfinished
 from .matching import index_stems
 
 
@@ -237,7 +236,7 @@ def opened(source: Path, beside: Path) -> Iterator[Path]:
         raise ConversionError([f'{source}: no such file or folder'])
     beside.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(beside)
-    folder = beside.with_name(f'.{beside.name}.unpacked-{os.getpid()}')
+    folder = unfinished(beside, 'unpacked')
     with exit_on_sigterm():
         folder.mkdir()
         try:

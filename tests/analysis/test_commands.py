@@ -13,11 +13,12 @@ from sklearn.decomposition import PCA
 
 from mmivtuning.analysis.inputs import PairSource, batches
 from mmivtuning.analysis.layers import find_layers
-from mmivtuning.analysis.models import AnalysedModel, read_config
+from mmivtuning.analysis.models import AnalysedModel
 from mmivtuning.analysis.prompt_maps import prompt_norms
 from mmivtuning.analysis.rank import accumulate, measure
 from mmivtuning.cli import main
 from mmivtuning.engine.adapter import save_adapter
+from mmivtuning.engine.data_root import read_config
 from mmivtuning.models.backbones import DualBackbone
 
 # Large enough for 8 x 10 tokens of the tiny models.

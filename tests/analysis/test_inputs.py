@@ -14,7 +14,8 @@ from mmivtuning.analysis.inputs import (
     evenly_spaced,
     reading_part,
 )
-from mmivtuning.analysis.models import parse_spec, read_config
+from mmivtuning.analysis.models import parse_spec
+from mmivtuning.engine.data_root import read_config
 from mmivtuning.pairs import PairError
 
 

@@ -370,7 +370,7 @@ def test_weights_that_do_not_fit_are_refused(trained, tmp_path):
     state['state_dict']['backbone.patch_embed.projection.bias'][0] = (
         float('nan'))
     torch.save(state, tmp_path / 'nan.pth')
-    fails(RuntimeError, 'nan.pth: 1 tensors hold NaN',
+    fails(RuntimeError, r'nan\.pth does not fit.*\s+not finite: backbone',
           weights=tmp_path / 'nan.pth')
     adapter = save_adapter(
         model.inferencer().model, tmp_path / 'a.safetensors')
@@ -447,3 +447,19 @@ def test_a_progress_bar(trained, pair_files, capsys):
     model = trained['segmentation']
     model.inferencer(show_progress=True)(pair_files)
     assert '100%' in capsys.readouterr().out
+
+
+def test_results_never_replace_images(inferencer, make_folders):
+    data = make_folders(1)
+    (data / 'visible').rename(data / 'vis')
+    folders = (str(data / 'vis'), str(data / 'infrared'))
+    one = tuple(f'{folder}/0000.png' for folder in folders)
+    before = (data / 'vis/0000.png').read_bytes()
+    for inputs in (folders, one, [one]):
+        with pytest.raises(ValueError, match='results would replace images'):
+            inferencer(inputs, out_dir=str(data))
+    with pytest.raises(ValueError, match='results would be read as images'):
+        inferencer(folders, out_dir=folders[1])
+    assert (data / 'vis/0000.png').read_bytes() == before
+    inferencer(one, out_dir=str(data), no_save_vis=True)
+    assert (data / 'vis/0000.png').read_bytes() == before

@@ -108,7 +108,8 @@ def test_folders_are_matched_by_stem(tmp_path, files):
     assert 'day/2_RGB.jpg has no infrared partner' in str(error.value)
     assert 'night/1.png has no visible partner' in str(error.value)
     told = []
-    requests = open_inputs(folders, '_RGB.jpg', on_unpaired=told.append)
+    requests = open_inputs(
+        folders, '_RGB.jpg', on_unpaired=lambda *both: told.append(both))
     assert [r.name for r in requests] == ['day/1']
     assert len(told) == 2
     with pytest.raises(PairError, match='a folder and a file make no pair'):

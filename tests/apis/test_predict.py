@@ -188,6 +188,64 @@ def test_a_pair_that_breaks_loses_its_result(trained, make_folders, tmp_path,
     assert 'empty (0 bytes)' in errors
     assert results_of(out, 'detection') == ['0000.json', '0002.json']
     assert len(COCO(str(out / 'predictions.json')).getImgIds()) == 2
+    # one that lost its partner, too
+    (data / 'infrared/0002.png').unlink()
+    assert '1 results' in predict(*command)[1]
+    assert results_of(out, 'detection') == ['0000.json']
+
+
+def test_two_runs_do_not_write_to_one_folder(trained, make_folders, tmp_path,
+                                             predict):
+    from mmivtuning.pairs.layout import locked
+    data, out = make_folders(1), tmp_path / 'out'
+    out.mkdir()
+    command = arguments(trained['segmentation'], data, out)
+    with locked(out):
+        status, _, errors = predict(*command)
+    assert status == 2
+    assert 'another process writes to' in errors
+    assert not list(out.iterdir())
+    assert predict(*command)[0] == 0
+
+
+def test_nothing_but_results_is_cleared(trained, make_folders, tmp_path,
+                                        predict):
+    data, out = make_folders(1), tmp_path / 'out'
+    # what another machine is making, by the number of a process there
+    theirs = out / 'data' / '.scenes.partial-999999999'
+    theirs.mkdir(parents=True)
+    mine = out / 'pred' / '.0000.png.partial-999999999'
+    mine.parent.mkdir()
+    mine.touch()
+    assert predict(*arguments(trained['segmentation'], data, out))[0] == 0
+    assert theirs.is_dir()
+    assert not mine.exists()
+
+
+def test_swapped_modalities_are_noted(trained, make_folders, tmp_path,
+                                      predict):
+    data, out = make_folders(1), tmp_path / 'out'
+    command = arguments(trained['segmentation'], data, out)
+    assert 'swapped' not in predict(*command)[2]
+    (data / 'visible').rename(data / 'other')
+    (data / 'infrared').rename(data / 'visible')
+    (data / 'other').rename(data / 'infrared')
+    assert 'are --visible and --infrared swapped?' in predict(*command)[2]
+
+
+def test_a_batch_that_the_model_refuses_is_named(
+        trained, make_folders, tmp_path, predict, monkeypatch):
+    from mmivtuning.apis import PairedSegInferencer
+
+    def fail(self, inputs, **kwargs):
+        raise RuntimeError('out of memory')
+
+    monkeypatch.setattr(PairedSegInferencer, 'forward', fail)
+    status, _, errors = predict(*arguments(
+        trained['segmentation'], make_folders(3), tmp_path / 'out',
+        '--batch-size', 2))
+    assert status == 2
+    assert 'error: 0000, 0001: out of memory' in errors
 
 
 def test_one_pair_of_files_and_an_adapter(trained, build, pair_files,
@@ -250,6 +308,9 @@ def test_results_of_other_weights_are_not_left_in_one_document(
     (['--device', 'toaster'], 'toaster'),
     (['--infrared-suffix', '_x.png'], "ends in '_x.png'"),
     (['--cfg-options', 'default_scope=mmpretrain'], 'give --task'),
+    (['--cfg-options', 'nonsense'], "expected KEY=VALUE, got 'nonsense'"),
+    (['--cfg-options', '=1'], "expected KEY=VALUE, got '=1'"),
+    (['--cfg-options', 'model=3'], 'has no model with a backbone'),
     (['--task', 'detection'], ''),
 ])
 def test_what_cannot_be_done_is_said(trained, make_folders, tmp_path, predict,
@@ -274,6 +335,17 @@ def test_results_do_not_go_where_images_are(trained, make_folders, predict,
             *arguments(trained['segmentation'], data, out))
         assert status == 2
         assert 'results would be read as images' in errors
+    # nor on them: `vis` is what many call their visible images
+    for folder, more in (('vis', ['--overlays']), ('pred', [])):
+        (data / 'visible').rename(data / folder)
+        before = (data / folder / '0000.png').read_bytes()
+        command = arguments(trained['segmentation'], data, data, *more)
+        command[command.index(data / 'visible')] = data / folder
+        status, _, errors = predict(*command)
+        assert status == 2
+        assert 'results would replace images' in errors
+        assert (data / folder / '0000.png').read_bytes() == before
+        (data / folder).rename(data / 'visible')
     file = tmp_path / 'file'
     file.write_text('')
     status, _, errors = predict(

@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmivtuning.pairs.layout import PairStatistics, atomic_folder, run_length
+from mmivtuning.pairs.layout import (
+    PairStatistics,
+    atomic_folder,
+    locked,
+    run_length,
+    unfinished,
+)
+from mmivtuning.pairs.reporting import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -159,3 +166,30 @@ def test_run_lengths(mask):
     runs = run_length(mask)
     assert np.array_equal(
         codec.decode(codec.frPyObjects(runs, *mask.shape)), mask)
+
+
+def test_one_process_at_a_time(tmp_path):
+    with locked(tmp_path):
+        with pytest.raises(RuntimeError, match='another process writes to'):
+            with locked(tmp_path):
+                pass
+    with locked(tmp_path):
+        assert names(tmp_path) == []
+
+
+def test_names_as_long_as_a_file_system_allows(tmp_path):
+    path = tmp_path / ('字' * 83 + '.png')
+    other = path.with_name('字' * 83 + '.txt')
+    write_atomically(path, b'1')
+    write_atomically(other, b'2')
+    assert path.read_bytes() + other.read_bytes() == b'12'
+    assert len(names(tmp_path)) == 2
+    # what a killed process left of it is cleared
+    dead = subprocess.run(
+        [sys.executable, '-c', 'import os; print(os.getpid())'],
+        check=True, stdout=subprocess.PIPE, text=True)
+    left = unfinished(path, 'partial')
+    left = left.with_name(f"{left.name.rpartition('-')[0]}-{int(dead.stdout)}")
+    left.touch()
+    write_atomically(path, b'3')
+    assert len(names(tmp_path)) == 2

@@ -10,6 +10,7 @@ from mmivtuning.pairs import (
     find_pairs,
     image_stem,
     index_stems,
+    list_names,
     match_stems,
 )
 
@@ -117,3 +118,16 @@ def test_matching_is_exact_or_refused(left, right):
     else:
         with pytest.raises(MissingPartnerError):
             match_stems(visible, infrared)
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    for name in ('v/1.png', 'elsewhere/deep/2.png'):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / 'v/self').symlink_to('.')
+    (tmp_path / 'v/more').symlink_to(tmp_path / 'elsewhere')
+    (tmp_path / 'v/again').symlink_to(tmp_path / 'elsewhere')
+    (tmp_path / 'elsewhere/deep/back').symlink_to(tmp_path / 'v')
+    assert sorted(list_names(str(tmp_path / 'v'))) == [
+        '1.png', 'again/deep/2.png', 'more/deep/2.png']

@@ -6,7 +6,7 @@ the frozen part of a backbone, is an error.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 import numpy as np
 import torch
@@ -91,6 +91,22 @@ def read_state_dict(checkpoint: str,
         raise RuntimeError(
             f'{checkpoint} cannot be read as a checkpoint, is it truncated? '
             f'{type(error).__name__}: {error}') from error
+    return weights_in(content, checkpoint)
+
+
+def weights_in(content: Any, source: str) -> Dict[str, Tensor]:
+    """Find the weights in what a checkpoint holds.
+
+    Args:
+        content: What was read.
+        source (str): The checkpoint, for messages.
+
+    Returns:
+        dict[str, Tensor]: The weights, without a wrapper's ``module.``.
+
+    Raises:
+        RuntimeError: If there are none.
+    """
     for name in ('state_dict', 'model', 'module', 'teacher'):
         if isinstance(content, dict) and isinstance(content.get(name), dict):
             content = content[name]
@@ -100,7 +116,7 @@ def read_state_dict(checkpoint: str,
                            ()) if isinstance(value, Tensor)
     }
     if not weights:
-        raise RuntimeError(f'{checkpoint} holds no weights: expected a dict '
+        raise RuntimeError(f'{source} holds no weights: expected a dict '
                            "of tensors, or one under 'state_dict'")
     return weights
 
