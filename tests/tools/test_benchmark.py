@@ -28,7 +28,8 @@ def test_a_run_on_the_cpu(tmp_path):
         rows[tuning, (84, 98)] for tuning in ('iv', 'full', 'dual', 'frozen'))
     assert frozen['saved_bytes'] < iv['saved_bytes']
     assert 1.6 < dual['saved_bytes'] / full['saved_bytes'] < 2.1
-    assert 1.8 < dual['flops'] / full['flops'] < 2.1
+    # neither of the two embeds the other modality; here that is much
+    assert 1.5 < dual['flops'] / full['flops'] < 2
     assert frozen['trainable'] < min(iv['trainable'], full['trainable'])
     assert all(r['step_s'] > 0 and r['inference_s'] > 0 for r in rows.values())
     assert iv['adapter'] < iv['checkpoint']
