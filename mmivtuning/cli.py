@@ -81,8 +81,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             module = import_module(command.module)
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
-    args = parser.parse_args(argv)
     try:
+        args = parser.parse_args(argv)
         return args.run(args)
     except KeyboardInterrupt as error:
         sys.stderr.write(': '.join(['interrupted', *error.args]) + '\n')

@@ -3,15 +3,16 @@
 import argparse
 import csv
 import io
+import os
 import sys
 from pathlib import Path
 from typing import Any, Iterable, Optional, Sequence
 
 import torch
-from mmengine.config import DictAction
 from rich.console import Console
 from rich.table import Table
 
+from mmivtuning.engine.data_root import ConfigOptions
 from mmivtuning.models.paired_inputs import MODALITY_PLANES
 from mmivtuning.pairs.reporting import write_atomically
 
@@ -64,7 +65,7 @@ def add_common_arguments(parser: argparse.ArgumentParser,
         help='set this modality to 0, as a missing one')
     add('--seed', type=int, default=0, help='of weights that neither a '
         'checkpoint nor a pretrained file gives (default: %(default)s)')
-    add('--cfg-options', nargs='+', action=DictAction, default={},
+    add('--cfg-options', nargs='+', action=ConfigOptions, default={},
         metavar='KEY=VALUE', help='changes of every config; data_root moves '
         'its data sets')
 
@@ -73,12 +74,22 @@ def folders_of(args: argparse.Namespace) -> Optional[Folders]:
     """Return the two folders, or None if none is given.
 
     Raises:
-        ValueError: If only one is given.
+        ValueError: If only one is given, or results cannot go where they
+            are to go.
     """
+    out = args.out.resolve()
+    existing = next(path for path in (out, *out.parents) if path.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+        raise ValueError(f"--out '{args.out}': '{existing}' is no folder that "
+                         'can be written to')
     if args.visible is None and args.infrared is None:
         return None
     if args.visible is None or args.infrared is None:
         raise ValueError('--visible and --infrared go together')
+    for folder in (args.visible, args.infrared):
+        if Path(folder).resolve() in (out, *out.parents):
+            raise ValueError(f"--out '{args.out}' is in the folder "
+                             f"'{folder}': results would be read as images")
     return Folders(args.visible, args.infrared, args.visible_suffix,
                    args.infrared_suffix)
 

@@ -264,14 +264,11 @@ def _changes(options: List[str]) -> Dict[str, Any]:
     Raises:
         ValueError: If an option is not ``KEY=VALUE``.
     """
-    from mmengine.config import DictAction
-    for option in options:
-        if '=' not in option[1:]:
-            raise ValueError(f'--cfg-options: expected KEY=VALUE, got '
-                             f'{option!r}')
-    parser = argparse.ArgumentParser(prog='--cfg-options', add_help=False)
-    parser.add_argument('--o', nargs='*', action=DictAction)
-    return parser.parse_args(['--o', *options]).o
+    # mmengine imports torch, which the help does not wait for.
+    from mmivtuning.engine.data_root import ConfigOptions
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='*', action=ConfigOptions)
+    return parser.parse_args(['--cfg-options', *options]).cfg_options
 
 
 def _key(cfg: Any, args: argparse.Namespace) -> str:

@@ -1,16 +1,37 @@
-"""One option for the folder of every data set in a config.
+"""Reading a config, with one option for the folder of all its data sets.
 
 mmengine merges ``--cfg-options`` after a config has been evaluated: a new
 ``data_root`` at the top would change nothing below it. Our tools pass it on.
 """
 
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Union
+from typing import Any, Callable, Dict, Optional, Sequence, Union
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 
 # Where the paths of a config's data sets and metrics are.
 _SECTIONS = ('dataloader', 'evaluator')
+
+
+class ConfigOptions(DictAction):
+    """Read ``KEY=VALUE ...`` as the stock action; say if it is not that."""
+
+    def __call__(self,
+                 parser: ArgumentParser,
+                 namespace: Namespace,
+                 values: Sequence[str],
+                 option_string: Optional[str] = None) -> None:
+        """Read the values of an option.
+
+        Raises:
+            ValueError: If one is not ``KEY=VALUE``.
+        """
+        for value in values:
+            if '=' not in value[1:]:
+                raise ValueError(f'{option_string}: expected KEY=VALUE, got '
+                                 f'{value!r}')
+        super().__call__(parser, namespace, values, option_string)
 
 
 def read_config(path: Union[str, Path],

@@ -349,3 +349,34 @@ def test_help(command, capsys):
     with pytest.raises(SystemExit, match='0'):
         main([command, '--help'])
     assert '--missing' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(('more', 'message'), [
+    (['--cfg-options', 'nonsense'], "expected KEY=VALUE, got 'nonsense'"),
+    (['--cfg-options', 'model.nope=1'], 'TypeError'),
+    (['--cfg-options', 'model=3'], 'has no model with a backbone'),
+    (['--out', '{scenes}/meta.json'], 'no folder that can be written to'),
+    (['--out', '{scenes}/visible/val/x'], 'results would be read as images'),
+])
+def test_what_cannot_be_done_is_said_at_once(more, message, config, scenes,
+                                             tmp_path, capsys):
+    folders = [part for modality in ('visible', 'infrared')
+               for part in (f'--{modality}', f'{scenes}/{modality}/val')]
+    more = [part.format(scenes=scenes) for part in more]
+    assert main(['rank', config(), '--out', str(tmp_path / 'o'), *folders,
+                 *more]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith('error: ')
+    assert message in told
+    assert not (tmp_path / 'o').exists()
+
+
+def test_interruptions_are_told_by_the_status(config, own, tmp_path, capsys,
+                                              monkeypatch):
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('mmivtuning.analysis.rank_command.measure', stop)
+    assert main(['rank', config(), '--out', str(tmp_path / 'o'), *own]) == 130
+    assert capsys.readouterr().err.endswith('interrupted\n')
+    assert not (tmp_path / 'o').exists()
