@@ -19,43 +19,49 @@ class Command(NamedTuple):
     description: str
 
 
-COMMANDS = dict(
-    check=Command(
+COMMANDS = {
+    'check':
+    Command(
         'mmivtuning.pairs.check_command', 'find every bad pair of a data set',
         'Find every bad pair of a data set, before training does. The exit '
         'status is 1 if there are errors.'),
-    predict=Command(
+    'predict':
+    Command(
         'mmivtuning.apis.predict_command',
         'predict on pairs of your own: two files, folders or videos',
         'Predict on pairs of files: class maps, boxes or what is salient. '
         'Broken pairs are told and passed over.'),
-    params=Command(
+    'params':
+    Command(
         'mmivtuning.reports.params_command',
         'parameters and operations of a model, part by part',
         'Parameters of every part of a model, what of them trains, and the '
         'operations for one pair.'),
-    report=Command(
+    'report':
+    Command(
         'mmivtuning.reports.report_command',
         'write a page about a run: curves, figures, samples',
         'Write one HTML file about a run of the trainer: curves, metrics, '
-        'classes, best and worst samples, parameters, environment.'))
-COMMANDS.update({
-    'rank': Command(
+        'classes, best and worst samples, parameters, environment.'),
+    'rank':
+    Command(
         'mmivtuning.analysis.rank_command',
         'feature rank of models by layer, side by side',
         'Share of the variance that the first five principal components of '
         'the tokens explain, and effective rank, after each layer.'),
-    'spectrum': Command(
+    'spectrum':
+    Command(
         'mmivtuning.analysis.spectrum_command',
         'frequencies of both modalities, in images and token maps',
         'Amplitude spectrum of both modalities and their energy in three '
         'bands, in the images and before and after the linear projection '
         'and the convolution of a model.'),
-    'prompt-maps': Command(
+    'prompt-maps':
+    Command(
         'mmivtuning.analysis.prompt_maps_command',
         'pictures of the prompts of a model by layer',
         'Pictures of the norm of the prompt of every token, by layer.'),
-})
+}
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

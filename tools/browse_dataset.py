@@ -20,11 +20,10 @@ from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
-from mmengine.config import Config, DictAction
 from mmengine.registry import DATASETS, init_default_scope
 from mmengine.structures import BaseDataElement
 
-from mmivtuning.engine.data_root import set_data_root
+from mmivtuning.engine.data_root import ConfigOptions, read_config
 from mmivtuning.engine.pictures import stack_rows
 from mmivtuning.engine.sample_pictures import draw_sample, pair_of_inputs
 
@@ -45,7 +44,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     add('--mode', choices=['transformed', 'original', 'both'],
         default='transformed')
     add('--seed', type=int, default=0, help='of the augmentations')
-    add('--cfg-options', nargs='+', action=DictAction, default={},
+    add('--cfg-options', nargs='+', action=ConfigOptions, default={},
         help='KEY=VALUE ... that change the config; data_root moves every '
         'data set')
     args = parser.parse_args(argv)
@@ -157,12 +156,7 @@ def pictures(dataset: Any, indices: Sequence[int],
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Draw what the command line asks for; returns the exit status."""
     args = parse_args(argv)
-    cfg = Config.fromfile(args.config)
-    options = args.cfg_options
-    data_root = options.pop('data_root', None)
-    if data_root is not None:
-        set_data_root(cfg, data_root)
-    cfg.merge_from_dict(options)
+    cfg = read_config(args.config, args.cfg_options)
     loader = cfg.get(f'{args.split}_dataloader')
     if loader is None:
         raise ValueError(f'{args.config} has no {args.split}_dataloader')

@@ -10,10 +10,9 @@ import json
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
-from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
-from mmivtuning.engine.data_root import set_data_root
+from mmivtuning.engine.data_root import ConfigOptions, read_config
 
 CASES = (('both', None), ('visible only', 'infrared'),
          ('infrared only', 'visible'))
@@ -32,7 +31,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--work-dir', default='work_dirs/missing_modality')
     parser.add_argument('--json', type=Path, help='write all metrics there')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={},
+        '--cfg-options', nargs='+', action=ConfigOptions, default={},
         help='as for tools/test.py; data_root moves the data set')
     return parser.parse_args(argv)
 
@@ -40,12 +39,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def scores(config: str, checkpoint: str, missing: Optional[str],
            options: dict, work_dir: str) -> Dict[str, float]:
     """Test one model in one case."""
-    cfg = Config.fromfile(config)
-    options = dict(options)
-    data_root = options.pop('data_root', None)
-    if data_root is not None:
-        set_data_root(cfg, data_root)
-    cfg.merge_from_dict(options)
+    cfg = read_config(config, options)
     cfg.work_dir = work_dir
     cfg.load_from = checkpoint
     cfg.model.data_preprocessor.missing = missing

@@ -10,10 +10,10 @@ import argparse
 import os
 from pathlib import Path
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
-from mmivtuning.engine.data_root import set_data_root
+from mmivtuning.engine.data_root import ConfigOptions, read_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,7 +40,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         help='KEY=VALUE ... that change the config, lists as key="[a,b]"')
     parser.add_argument(
         '--launcher',
@@ -83,12 +83,7 @@ def use_tta(cfg: Config, args: argparse.Namespace) -> None:
 def main() -> None:
     """Build the runner and test."""
     args = parse_args()
-    cfg = Config.fromfile(args.config)
-    options = args.cfg_options or {}
-    data_root = options.pop('data_root', None)
-    if data_root is not None:
-        set_data_root(cfg, data_root)
-    cfg.merge_from_dict(options)
+    cfg = read_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
     cfg.load_from = args.checkpoint
     # The checkpoint has all weights: no pretrained file is needed.

@@ -7,7 +7,7 @@ from typing import List, Tuple
 import numpy as np
 from rich.table import Table
 
-from mmivtuning.engine.data_root import read_config
+from mmivtuning.engine.data_root import read_model_config
 from mmivtuning.pairs.reporting import encode_png, write_atomically
 
 from .command_line import (
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw the prompts of each pair and write their means; returns 0."""
     spec = parse_spec(args.model)
-    cfg = read_config(spec.config, args.cfg_options)
+    cfg = read_model_config(spec.config, args.cfg_options)
     source = PairSource(cfg, folders_of(args), args.max_pairs)
     model = AnalysedModel(cfg, spec.checkpoint, args.device, args.missing,
                           args.seed)

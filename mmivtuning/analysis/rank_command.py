@@ -6,7 +6,7 @@ from typing import Dict, List
 
 from rich.table import Table
 
-from mmivtuning.engine.data_root import read_config
+from mmivtuning.engine.data_root import read_model_config
 
 from .command_line import (
     add_common_arguments,
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     results: Results = {}
     pairs_of: Dict[str, List[str]] = {}
     for name, spec in zip(names, specs):
-        cfg = read_config(spec.config, args.cfg_options)
+        cfg = read_model_config(spec.config, args.cfg_options)
         source = PairSource(cfg, folders, args.max_pairs)
         model = AnalysedModel(cfg, spec.checkpoint, args.device, args.missing,
                               args.seed)

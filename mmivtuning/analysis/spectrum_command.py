@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from mmivtuning.engine.data_root import read_config
+from mmivtuning.engine.data_root import read_model_config
 
 from .command_line import (
     add_common_arguments,
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     cfg = model = None
     if args.model is not None:
         spec = parse_spec(args.model)
-        cfg = read_config(spec.config, args.cfg_options)
+        cfg = read_model_config(spec.config, args.cfg_options)
     source = PairSource(cfg, folders_of(args), args.max_pairs)
     if cfg is not None:
         model = AnalysedModel(cfg, spec.checkpoint, args.device, args.missing,

@@ -258,19 +258,6 @@ class Results:
             (self.out / COCO_FILE).unlink()
 
 
-def _changes(options: List[str]) -> Dict[str, Any]:
-    """Read what ``--cfg-options`` asks for.
-
-    Raises:
-        ValueError: If an option is not ``KEY=VALUE``.
-    """
-    # mmengine imports torch, which the help does not wait for.
-    from mmivtuning.engine.data_root import ConfigOptions
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='*', action=ConfigOptions)
-    return parser.parse_args(['--cfg-options', *options]).cfg_options
-
-
 def _key(cfg: Any, args: argparse.Namespace) -> str:
     """Return a hash of all that results depend on beside the pairs."""
     from mmivtuning.version import __version__
@@ -288,7 +275,9 @@ def _key(cfg: Any, args: argparse.Namespace) -> str:
 def _predict(args: argparse.Namespace) -> int:
     """Predict what the arguments ask for."""
     from mmivtuning import apis
-    from mmivtuning.engine.data_root import read_config
+
+    # mmengine imports torch, which the help does not wait for.
+    from mmivtuning.engine.data_root import parse_options, read_model_config
     from mmivtuning.pairs import PairError
     from mmivtuning.pairs.layout import locked
 
@@ -309,7 +298,7 @@ def _predict(args: argparse.Namespace) -> int:
         raise PairError(f"no file of '{args.visible}' has a partner in "
                         f"'{args.infrared}': files of a pair share their "
                         'stem; see --visible-suffix and --infrared-suffix')
-    cfg = read_config(args.config, _changes(args.cfg_options))
+    cfg = read_model_config(args.config, parse_options(args.cfg_options))
     task = task_of(cfg, args.task)
     # mmengine prints what it loads.
     with contextlib.redirect_stdout(sys.stderr):

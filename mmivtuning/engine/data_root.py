@@ -34,6 +34,20 @@ class ConfigOptions(DictAction):
         super().__call__(parser, namespace, values, option_string)
 
 
+def parse_options(texts: Sequence[str]) -> Dict[str, Any]:
+    """Read the values of ``--cfg-options`` where they were kept as texts.
+
+    Args:
+        texts (Sequence[str]): ``KEY=VALUE`` each.
+
+    Raises:
+        ValueError: If one is not ``KEY=VALUE``.
+    """
+    parser = ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='*', action=ConfigOptions)
+    return parser.parse_args(['--cfg-options', *texts]).cfg_options
+
+
 def read_config(path: Union[str, Path],
                 options: Optional[Dict[str, Any]] = None) -> Config:
     """Read a config and change it; ``data_root`` moves its data sets.
@@ -44,8 +58,7 @@ def read_config(path: Union[str, Path],
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the config has no model, or see
-            :func:`set_data_root`.
+        ValueError: See :func:`set_data_root`.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'no such config: {path}')
@@ -55,6 +68,23 @@ def read_config(path: Union[str, Path],
     if data_root is not None:
         set_data_root(cfg, data_root)
     cfg.merge_from_dict(options)
+    return cfg
+
+
+def read_model_config(path: Union[str, Path],
+                      options: Optional[Dict[str, Any]] = None) -> Config:
+    """Read a config whose model is going to be built.
+
+    Args:
+        path (str | Path): See :func:`read_config`.
+        options (dict, optional): Likewise. Defaults to None.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the config has no model, or see
+            :func:`set_data_root`.
+    """
+    cfg = read_config(path, options)
     model = cfg.get('model')
     if not isinstance(model, dict) or 'backbone' not in model:
         raise ValueError(f'{path} has no model with a backbone')

@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mmivtuning.cli import describe
+from mmivtuning.engine.data_root import parse_options, read_config
+
 EPILOG = """\
 The file is compared with PyTorch at several sizes before it appears under its
 name; one that disagrees is not left. docs/export.md says how it is run.
@@ -52,10 +55,7 @@ def run(args: argparse.Namespace) -> int:
         _export(args)
         return 0
     except Exception as error:
-        known = isinstance(error,
-                           (ImportError, OSError, RuntimeError, ValueError))
-        name = '' if known else f'{type(error).__name__}: '
-        sys.stderr.write(f'error: {name}{error}\n')
+        sys.stderr.write(f'error: {describe(error)}\n')
         return 2
 
 
@@ -70,17 +70,11 @@ def _export(args: argparse.Namespace) -> None:
     if not args.tolerance > 0:
         raise ValueError(f'--tolerance must be greater than 0, found '
                          f'{args.tolerance}')
-    from mmengine.config import Config, DictAction
-
     from mmivtuning.export.program import NOT_DYNAMIC
     from mmivtuning.export.requirements import NO_DETECTION
     if args.dynamic and args.out.suffix == '.pt2':
         raise ValueError(NOT_DYNAMIC)
-    cfg = Config.fromfile(args.config)
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--options', nargs='+', action=DictAction, default={})
-    options = ['--options', *args.cfg_options] if args.cfg_options else []
-    cfg.merge_from_dict(parser.parse_args(options).options)
+    cfg = read_config(args.config, parse_options(args.cfg_options))
     if cfg.get('default_scope') == 'mmdet':
         raise ValueError(NO_DETECTION.format(args.config))
     model = _model(cfg, args)

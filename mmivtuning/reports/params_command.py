@@ -7,8 +7,6 @@ import warnings
 from pathlib import Path
 from typing import List, Sequence, Tuple
 
-from mmengine.config import Config, DictAction
-
 from mmivtuning.engine.complexity import (
     Complexity,
     as_rows,
@@ -19,6 +17,7 @@ from mmivtuning.engine.complexity import (
     summary,
     test_size,
 )
+from mmivtuning.engine.data_root import ConfigOptions, read_config
 from mmivtuning.pairs.reporting import write_atomically
 
 
@@ -32,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--no-flops', action='store_true',
         help='count parameters only, without a run of the model')
     add('--json', metavar='FILE', help='write the counts there, - prints them')
-    add('--cfg-options', nargs='+', action=DictAction, default={},
+    add('--cfg-options', nargs='+', action=ConfigOptions, default={},
         help='KEY=VALUE ... that change the config')
 
 
@@ -66,10 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _count(args: argparse.Namespace) -> Complexity:
     """Count what the arguments name."""
-    if not Path(args.config).is_file():
-        raise FileNotFoundError('no such config')
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config(args.config, args.cfg_options)
     if args.no_flops:
         return count_parts(build_model(cfg))
     size = args.size or test_size(cfg)

@@ -7,9 +7,9 @@ import warnings
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
-from mmivtuning.engine.data_root import set_data_root
+from mmivtuning.engine.data_root import ConfigOptions, read_config
 from mmivtuning.pairs.reporting import write_atomically
 from mmivtuning.version import __version__
 
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'mIoU (default: the main one of the test)')
     add('--config', type=Path, metavar='FILE',
         help='config of the run; default: the one it saved')
-    add('--cfg-options', nargs='+', action=DictAction, default={},
+    add('--cfg-options', nargs='+', action=ConfigOptions, default={},
         help='KEY=VALUE ... that change the config; data_root moves every '
         'data set')
 
@@ -86,7 +86,7 @@ def _page(args: argparse.Namespace) -> str:
     if file is None:
         problem = 'The run saved no config: give one with --config.'
     else:
-        cfg = _read_config(file, args)
+        cfg = read_config(file, args.cfg_options)
     samples = None
     if args.checkpoint is not None:
         if cfg is None:
@@ -149,19 +149,6 @@ def find_config(folder: Path) -> Optional[Path]:
         return own
     saved = sorted(folder.resolve().parent.glob('*.py'))
     return saved[0] if len(saved) == 1 else None
-
-
-def _read_config(file: Path, args: argparse.Namespace) -> Config:
-    """Read the config and change it as the command line says."""
-    if not file.is_file():
-        raise FileNotFoundError(f'no such config: {file}')
-    cfg = Config.fromfile(file)
-    options = dict(args.cfg_options)
-    data_root = options.pop('data_root', None)
-    if data_root is not None:
-        set_data_root(cfg, data_root)
-    cfg.merge_from_dict(options)
-    return cfg
 
 
 def latest_checkpoint(folder: Path) -> str:
