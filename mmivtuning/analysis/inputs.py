@@ -21,6 +21,7 @@ from mmengine.dataset import Compose
 from mmengine.registry import DATASETS, init_default_scope
 
 from mmivtuning.pairs import PairError, PairNames, find_pairs, read_pair
+from mmivtuning.pairs.grouping import alike
 
 
 class Pair(NamedTuple):
@@ -186,14 +187,5 @@ def batches(pairs: Iterator[Pair],
     Yields:
         tuple[list[str], list[np.ndarray]]: Names and images.
     """
-    names: List[str] = []
-    images: List[np.ndarray] = []
-    for name, image in pairs:
-        if images and (len(images) == batch_size
-                       or image.shape != images[0].shape):
-            yield names, images
-            names, images = [], []
-        names.append(name)
-        images.append(image)
-    if images:
-        yield names, images
+    for group in alike(pairs, batch_size, lambda pair: pair.image.shape):
+        yield [pair.name for pair in group], [pair.image for pair in group]

@@ -36,6 +36,7 @@ from mmivtuning.engine.weights import load_weights, require_pairs
 from mmivtuning.models.backbones.loading import weights_in
 from mmivtuning.models.paired_inputs import MODALITY_PLANES
 from mmivtuning.pairs import PairError
+from mmivtuning.pairs.grouping import alike
 from mmivtuning.pairs.reporting import encode_png, write_atomically
 from mmivtuning.transforms import LoadPairedImage
 
@@ -386,7 +387,14 @@ class PairedInferencer(BaseInferencer):
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, got '
                              f'{batch_size}')
-        batch: List[LoadedPair] = []
+        for batch in alike(
+                self._loaded(inputs, on_error), batch_size,
+                lambda pair: pair.packed['inputs'].shape):
+            yield batch, self.collate_fn([pair.packed for pair in batch])
+
+    def _loaded(self, inputs: Iterable[PairRequest],
+                on_error: Optional[Callable]) -> Iterator[LoadedPair]:
+        """Load pair by pair; see :meth:`preprocess`."""
         for request in inputs:
             try:
                 pair = self._load(request)
@@ -394,15 +402,8 @@ class PairedInferencer(BaseInferencer):
                 if on_error is None:
                     raise
                 on_error(request, error)
-                continue
-            shape = pair.packed['inputs'].shape
-            if batch and (len(batch) == batch_size
-                          or batch[0].packed['inputs'].shape != shape):
-                yield batch, self.collate_fn([x.packed for x in batch])
-                batch = []
-            batch.append(pair)
-        if batch:
-            yield batch, self.collate_fn([x.packed for x in batch])
+            else:
+                yield pair
 
     def _load(self, request: PairRequest) -> LoadedPair:
         """Load and prepare one pair.
