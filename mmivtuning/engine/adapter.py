@@ -8,7 +8,6 @@ read.
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union
 
@@ -17,6 +16,7 @@ import torch
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
+from mmivtuning.pairs.layout import atomic_file
 from mmivtuning.version import __version__
 
 FORMAT = 'mmivtuning.adapter'
@@ -134,16 +134,11 @@ def save_adapter(model: nn.Module,
                 mmivtuning=__version__,
                 torch=str(torch.__version__),
                 mmengine=mmengine.__version__)))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'{path.name}.{os.getpid()}.part')
-    try:
+    with atomic_file(path, clear=False) as part:
         library.torch.save_file(
             adapter_state(model), str(part),
             {name: str(value)
              for name, value in header.items()})
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import os
 import warnings
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Sequence, Union
@@ -10,6 +9,7 @@ from typing import Any, Callable, Dict, Optional, Sequence, Union
 import torch
 from torch import Tensor, nn
 
+from mmivtuning.pairs.layout import atomic_file
 from mmivtuning.version import __version__
 
 from .deployable import DeployableSegmentor
@@ -92,8 +92,7 @@ def export_onnx(model: nn.Module,
     deployable.eval()
     output = deployable.output
     traced = Case(2, *(sizes_to_trace(model)[0] if dynamic else size))
-    part = path.with_name(f'{path.name}.{os.getpid()}.part')
-    try:
+    with atomic_file(path, clear=False) as part:
         _trace(deployable, traced, dynamic, part, opset)
         del deployable
         proto = onnx.load(str(part))
@@ -117,9 +116,6 @@ def export_onnx(model: nn.Module,
                 str(part), options, providers=['CPUExecutionProvider']))
         differences = verify(model, run, cases_to_verify(model, size, dynamic),
                              output, with_preprocessing, tolerance)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return ExportReport(path, output, differences, operators)
 
 

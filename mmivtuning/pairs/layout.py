@@ -169,6 +169,30 @@ def atomic_folder(out: Path, force: bool = False) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
 
 
+@contextmanager
+def atomic_file(path: Path, clear: bool = True) -> Iterator[Path]:
+    """Write a temporary file beside ``path``, which becomes ``path`` at last.
+
+    Args:
+        path (Path): The file to make; its folder is made, too.
+        clear (bool): Whether what killed processes left of this file is
+            looked for, which lists the folder. Default: True.
+
+    Yields:
+        Path: The temporary file, which does not exist yet.
+    """
+    path = Path(os.path.abspath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if clear:
+        remove_leftovers(path)
+    partial = unfinished(path, 'partial')
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _swap(partial: Path, out: Path) -> None:
     """Put a finished folder in its place."""
     old = unfinished(out, 'old')

@@ -1,7 +1,6 @@
 """Reports of a check: text, JSON, a picture of histograms, a contact sheet."""
 
 import json
-import os
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
@@ -9,7 +8,7 @@ import cv2
 import numpy as np
 
 from .checking import Report, SplitReport
-from .layout import remove_leftovers, unfinished
+from .layout import atomic_file
 from .reading import read_pair
 from .registration import Misalignment
 from .tree import FoundPair
@@ -32,17 +31,8 @@ def write_atomically(path: Path, content: bytes,
         clear (bool): Whether what killed processes left of this file is
             looked for, which lists the folder. Default: True.
     """
-    path = Path(os.path.abspath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if clear:
-        remove_leftovers(path)
-    partial = unfinished(path, 'partial')
-    try:
+    with atomic_file(path, clear) as partial:
         partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        if partial.exists():
-            partial.unlink()
 
 
 def as_json(report: Report) -> str:
