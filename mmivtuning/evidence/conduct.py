@@ -1,11 +1,9 @@
 """Carrying a study out: look, plan, choose rates, train, report."""
 
-import fcntl
 import math
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from .recipes import Run, make_run, score
 from .scheduling import (
@@ -17,6 +15,7 @@ from .scheduling import (
 )
 from .study import Method, Study
 from .subjects import Absent, Present, find
+from .trial import locked
 
 # From the start of a process to its first step, and from its last to its end.
 START_SECONDS = 12.
@@ -274,7 +273,8 @@ class Conductor:
             RuntimeError: If another process conducts a study in the folder.
             KeyboardInterrupt: If it is interrupted.
         """
-        with _locked(self.out), interruptible():
+        self.out.mkdir(parents=True, exist_ok=True)
+        with locked(self.out, 'conducts a study in'), interruptible():
             run_all(self.tuning_runs(), self.runs, jobs, self._tell)
             runs = self.final_runs(self.choices())
             run_all(runs, self.runs, jobs, self._tell)
@@ -299,16 +299,3 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f'{seconds / 60:.0f} min'
     return f'{seconds / 3600:.1f} h'
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / 'lock', 'w') as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RuntimeError(
-                f'another process conducts a study in {folder}') from error
-        yield

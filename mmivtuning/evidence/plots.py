@@ -6,9 +6,18 @@ from typing import List
 
 from mmivtuning.analysis.command_line import new_figure, write_figure
 
+from .study import Subject
 from .tables import Outcome
 
 _GREY = '0.35'
+
+
+def _with_results(outcome: Outcome) -> List[Subject]:
+    """List the data sets of which there are results."""
+    return [
+        p.subject for p in outcome.present
+        if any(key[0] == p.subject.name for key in outcome.results)
+    ]
 
 
 def draw_scores(outcome: Outcome, path: Path) -> bool:
@@ -17,10 +26,7 @@ def draw_scores(outcome: Outcome, path: Path) -> bool:
     Returns:
         bool: Whether there was anything to draw.
     """
-    subjects = [
-        p.subject for p in outcome.present
-        if any(key[0] == p.subject.name for key in outcome.results)
-    ]
+    subjects = _with_results(outcome)
     if not subjects:
         return False
     columns = min(len(subjects), 3)
@@ -93,10 +99,7 @@ def draw_costs(outcome: Outcome, path: Path) -> bool:
     Returns:
         bool: Whether there was anything to draw.
     """
-    subjects = [
-        p.subject for p in outcome.present
-        if any(key[0] == p.subject.name for key in outcome.results)
-    ]
+    subjects = _with_results(outcome)
     if not subjects:
         return False
     figure, axes = new_figure(1, len(subjects), (4.2 * len(subjects), 3.4))

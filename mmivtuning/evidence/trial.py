@@ -14,8 +14,9 @@ import sys
 import threading
 import time
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 import numpy as np
 from mmengine.config import Config
@@ -97,12 +98,27 @@ def execute(folder: Path) -> None:
     Raises:
         RuntimeError: If another process does this very run.
     """
+    with locked(folder, 'does'):
+        _execute(folder)
+
+
+@contextmanager
+def locked(folder: Path, what: str) -> Iterator[None]:
+    """Keep other processes out of a folder, which must exist.
+
+    Args:
+        folder (Path): Of a run or a study.
+        what (str): What the other process does there, for the message.
+
+    Raises:
+        RuntimeError: If there is another process.
+    """
     with open(folder / LOCK, 'w') as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RuntimeError(f'another process does {folder}') from error
-        _execute(folder)
+            raise RuntimeError(f'another process {what} {folder}') from error
+        yield
 
 
 def end_with_parent(seconds: float = 2.) -> None:

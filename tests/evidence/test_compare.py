@@ -74,7 +74,7 @@ def test_the_smallest_setting_goes_on_where_it_was_stopped(tmp_path):
     assert 'Not finished: 3' in (out / 'results.md').read_text()
 
     told = run(STUDY, out, '--setting', 'smoke', '--jobs', '2')
-    assert 'runs: 4, of which 3' in told
+    assert 'runs: 4, of which 3' in told, told
     after = results(out)
     assert len(after) == 4
     name, content = before.popitem()
