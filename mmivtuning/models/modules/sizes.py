@@ -1,13 +1,11 @@
 """Arithmetic of sizes that a trace keeps.
 
-The sides of a map are integers, but symbolic ones under torch.export, and
-tensors while torch.jit traces: ``math.ceil``, ``max`` and conditions would
-make constants of those.
+The sides of a map are integers, but tensors while torch.jit traces:
+``math.ceil``, ``max`` and conditions would make constants of those.
 """
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 
@@ -36,6 +34,4 @@ def max_size(size: Any, least: int) -> Any:
     """
     if isinstance(size, Tensor):
         return size.clamp(min=least)
-    if isinstance(size, int):  # which a compiler's are, too
-        return max(size, least)
-    return torch.sym_max(size, least)
+    return max(size, least)
