@@ -26,6 +26,6 @@ def server(root):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True)
-    yield Client(process)
-    process.stdin.close()
-    process.wait(timeout=30)
+    client = Client(process)
+    yield client
+    client.close()

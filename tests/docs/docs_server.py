@@ -59,6 +59,16 @@ class Client:
             f"{mode}: {shlex.join(arguments)}\n{answer['output'][-6000:]}")
         return answer['output']
 
+    def close(self) -> None:
+        """Have the server end.
+
+        Told by an empty line: processes that tests have forked may hold the
+        pipe, so that its end would not reach the server.
+        """
+        self.process.stdin.write('\n')
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
+
 
 class Parsed(BaseException):
     """Thrown when a script's parser has accepted all of its arguments."""
@@ -234,7 +244,9 @@ def main() -> None:
     import mmivtuning.det
     import mmivtuning.engine
     import mmivtuning.seg  # noqa: F401
-    for line in sys.stdin:
+    for line in iter(sys.stdin.readline, ''):
+        if not line.strip():
+            break
         with tempfile.TemporaryFile('w+') as output:
             child = os.fork()
             if child == 0:
