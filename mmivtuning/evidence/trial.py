@@ -33,10 +33,14 @@ SAMPLES, LOCK = 'samples.npz', 'lock'
 
 
 def bytes_for_backward(runner: Runner) -> int:
-    """Count what a step keeps for its backward pass, on a training batch."""
+    """Count what a step keeps for its backward pass, on the first pairs."""
     model = runner.model
     model.train()
-    batch = next(iter(runner.train_dataloader))
+    # Not from the loader, which the training has left in the middle: workers
+    # that persist would have no pairs left.
+    loader = runner.train_dataloader
+    pairs = [loader.dataset[i] for i in range(loader.batch_sampler.batch_size)]
+    batch = loader.collate_fn(pairs)
     batch = model.data_preprocessor(batch, True)
     return saved_bytes(model, lambda: model(**batch, mode='loss'))
 

@@ -100,6 +100,21 @@ def test_bad_studies_end_with_one_line(tmp_path):
     assert told.startswith('error: no such study')
 
 
+def test_workers_change_no_figure(study_file, study_content, tmp_path):
+    found = []
+    for workers in (0, 1):
+        content = study_content()
+        content['settings']['short'].update(
+            methods=['frozen'], seeds=[0], steps=2, workers=workers)
+        out = tmp_path / str(workers)
+        run(study_file(**content), out)
+        _, text = results(out).popitem()[1]
+        found.append(json.loads(text))
+    assert found[0]['backward_bytes'] == found[1]['backward_bytes'] > 0
+    assert found[0]['scores'] == found[1]['scores']
+    assert found[0]['loss'] == found[1]['loss']
+
+
 @pytest.mark.slow
 def test_a_crash_is_recorded_and_the_others_go_on(study_file, study_content,
                                                   tmp_path):
