@@ -368,8 +368,10 @@ def _fill(args: argparse.Namespace, requests: Any, cfg: Any, task: str,
         sys.stderr.write('note: no colour in the visible images: are '
                          '--visible and --infrared swapped?\n')
     count = len(problems.messages)
-    sys.stdout.write(f'{made + kept} results in {args.out} ({kept} from '
-                     f'before), {count} errors\n')
+    sys.stdout.write(f'results: {made + kept} in {args.out} ({kept} from '
+                     f'before), errors: {count}\n')
+    if not made + kept:
+        return 2
     return 1 if count and args.strict else 0
 
 

@@ -154,7 +154,7 @@ def read_header(path: Union[str, Path]) -> Dict[str, str]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        RuntimeError: If it is no adapter.
+        RuntimeError: If it is no adapter, or its header is damaged.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path} does not exist: expected an adapter')
@@ -172,6 +172,14 @@ def read_header(path: Union[str, Path]) -> Dict[str, str]:
         raise RuntimeError(f'{path} is a safetensors file, but no adapter: '
                            f'its format is {header.get("format")!r}, '
                            f'expected {FORMAT!r}')
+    absent = [key for key in ('backbone', 'fingerprint') if key not in header]
+    try:
+        json.loads(header.get('tuning', 'null'))  # early files have none
+    except ValueError:
+        absent.append('tuning')
+    if absent:
+        raise RuntimeError(f'{path} has a damaged header: {absent} absent, or '
+                           'not as save_adapter writes it')
     return header
 
 
@@ -198,7 +206,7 @@ def load_adapter(model: nn.Module, path: Union[str, Path]) -> Dict[str, str]:
     problems = _problems(adapter_state(model), state)
     tuning = tuning_settings(model)
     made_for = json.loads(header.get('tuning', 'null'))
-    if made_for not in (None, tuning):  # early files do not say
+    if made_for not in (None, tuning):
         problems.append(f'made for {made_for}, the model has {tuning}')
     own = fingerprint(model)
     if header['fingerprint'] != own:

@@ -73,7 +73,7 @@ def test_broken_pairs_are_told_and_the_rest_is_done(
     status, printed, errors = predict(*command)
     assert status == 0, errors
     assert 'WARNING' not in errors
-    assert f'17 results in {out} (0 from before), 3 errors' in printed
+    assert f'results: 17 in {out} (0 from before), errors: 3' in printed
     assert printed.count('\n') == 1
     told = [x for x in errors.splitlines() if x.startswith('error: ')]
     assert len(told) == 3
@@ -86,8 +86,8 @@ def test_broken_pairs_are_told_and_the_rest_is_done(
     before = times_of(out)
     status, printed, errors = predict(*command, '--strict')
     assert status == 1
-    assert '17 results' in printed
-    assert '(17 from before), 3 errors' in printed
+    assert 'results: 17 in' in printed
+    assert '(17 from before), errors: 3' in printed
     assert times_of(out) == before
     if task == 'detection':
         coco = COCO(str(out / 'predictions.json'))
@@ -104,7 +104,7 @@ def test_results_equal_those_of_the_inferencer(
     status, printed, _ = predict(
         *arguments(trained[task], data, out, '--overlays', '--strict', *more))
     assert status == 0
-    assert '3 results' in printed
+    assert 'results: 3 in' in printed
     init_default_scope(inferencer.toolbox)
     folders = (str(data / 'visible'), str(data / 'infrared'))
     options = dict(
@@ -183,14 +183,14 @@ def test_a_pair_that_breaks_loses_its_result(trained, make_folders, tmp_path,
     file.unlink()
     file.write_bytes(b'')
     status, printed, errors = predict(*command)
-    assert '2 results' in printed
+    assert 'results: 2 in' in printed
     assert '0001.png' in errors
     assert 'empty (0 bytes)' in errors
     assert results_of(out, 'detection') == ['0000.json', '0002.json']
     assert len(COCO(str(out / 'predictions.json')).getImgIds()) == 2
     # one that lost its partner, too
     (data / 'infrared/0002.png').unlink()
-    assert '1 results' in predict(*command)[1]
+    assert 'results: 1 in' in predict(*command)[1]
     assert results_of(out, 'detection') == ['0000.json']
 
 
@@ -259,7 +259,7 @@ def test_one_pair_of_files_and_an_adapter(trained, build, pair_files,
         '--adapter', file, '--visible', visible, '--infrared', infrared,
         '--out', tmp_path / 'out', '--amp')
     assert status == 0, errors
-    assert '1 results' in printed
+    assert 'results: 1 in' in printed
     assert results_of(tmp_path / 'out', 'saliency') == [
         f'{Path(visible).stem}.png']
 
@@ -277,7 +277,7 @@ def test_videos_frame_by_frame(trained, pair_files, tmp_path, predict):
     command = ['predict', '--config', model.config, '--weights',
                model.checkpoint, '--visible', paths[0], '--infrared',
                paths[1], '--out', out]
-    assert '3 results' in predict(*command)[1]
+    assert 'results: 3 in' in predict(*command)[1]
     assert results_of(out, 'segmentation') == [
         f'v_00000{n}.png' for n in range(3)]
     (out / 'pred/v_000001.png').unlink()
@@ -364,6 +364,18 @@ def test_pairs_without_a_partner_at_all(trained, make_folders, tmp_path,
     assert status == 2
     assert 'no file of' in errors
     assert errors.count('has no infrared partner') == 2
+
+
+def test_where_every_pair_is_broken_nothing_was_done(
+        trained, make_folders, tmp_path, predict):
+    data = make_folders(2)
+    for path in (data / 'infrared').iterdir():
+        path.write_bytes(path.read_bytes()[:20])
+    status, printed, errors = predict(
+        *arguments(trained['segmentation'], data, tmp_path / 'out'))
+    assert status == 2
+    assert 'results: 0 in' in printed
+    assert 'errors: 2' in printed
 
 
 def test_weights_are_asked_for(trained, make_folders, tmp_path, predict):
@@ -463,8 +475,8 @@ def test_two_hundred_pairs(trained, task, make_folders, tmp_path, predict):
     command = arguments(trained[task], data, out, '--batch-size', 8)
     status, printed, errors = predict(*command)
     assert status == 0
-    assert '197 results' in printed
-    assert '3 errors' in printed
+    assert 'results: 197 in' in printed
+    assert 'errors: 3' in printed
     assert len(results_of(out, task)) == 197
     assert predict(*command, '--strict')[0] == 1
 

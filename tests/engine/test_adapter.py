@@ -136,6 +136,21 @@ def test_files_of_before_name_no_options_and_load(model, tmp_path):
     load_adapter(model, file)
 
 
+@pytest.mark.parametrize(('key', 'value'), [
+    ('fingerprint', None),
+    ('backbone', None),
+    ('tuning', '{"blocks": '),
+])
+def test_a_damaged_header_is_named(tmp_path, key, value):
+    file = save_adapter(Model(), tmp_path / 'a.safetensors')
+    header = read_header(file)
+    header[key] = value
+    save_file(load_file(file), file,
+              {k: v for k, v in header.items() if v is not None})
+    with pytest.raises(RuntimeError, match=f"damaged header: .'{key}'"):
+        load_adapter(Model(), file)
+
+
 class Explosive:
     """Runs code when it is unpickled."""
 

@@ -50,12 +50,22 @@ def _check_positive(**options: Any) -> None:
                              f'at least 1, found {value!r}')
 
 
-def _check_number(name: str, value: Any, below: float = math.inf) -> None:
-    """Raise if an option is no number of at least 0 and below a bound."""
-    if (not isinstance(value, (int, float)) or isinstance(value, bool)
-            or not 0 <= value < below):
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _check_rate(name: str, value: Any) -> None:
+    """Raise if an option is no share of what is dropped."""
+    if not _is_number(value) or not 0 <= value < 1:
         raise ValueError(f'tuning_options.{name} must be a number from 0 to '
-                         f'below {below}, found {value!r}')
+                         f'below 1, found {value!r}')
+
+
+def _check_scale(name: str, value: Any) -> None:
+    """Raise if an option is no factor; with 0 nothing would ever train."""
+    if not _is_number(value) or not 0 < value < math.inf:
+        raise ValueError(f'tuning_options.{name} must be a number above 0, '
+                         f'found {value!r}')
 
 
 class Tuning:
@@ -220,8 +230,8 @@ class LoRATuning(Tuning):
                  drop_rate: float = 0.,
                  targets: Sequence[str] = ('query', 'value')) -> None:
         _check_positive(rank=rank)
-        _check_number('alpha', alpha)
-        _check_number('drop_rate', drop_rate, 1)
+        _check_scale('alpha', alpha)
+        _check_rate('drop_rate', drop_rate)
         if (not isinstance(targets, (list, tuple)) or not targets
                 or any(target not in self.OUTPUTS for target in targets)
                 or len(set(targets)) != len(targets)):
@@ -267,8 +277,8 @@ class AdaptFormerTuning(Tuning):
                  drop_rate: float = 0.1,
                  normalised: bool = True) -> None:
         _check_positive(hidden_dims=hidden_dims)
-        _check_number('scale', scale)
-        _check_number('drop_rate', drop_rate, 1)
+        _check_scale('scale', scale)
+        _check_rate('drop_rate', drop_rate)
         if not isinstance(normalised, bool):
             raise ValueError('tuning_options.normalised must be True or '
                              f'False, found {normalised!r}')
@@ -322,7 +332,7 @@ class DeepPromptTuning(Tuning):
 
     def __init__(self, num_tokens: int = 10, drop_rate: float = 0.) -> None:
         _check_positive(num_tokens=num_tokens)
-        _check_number('drop_rate', drop_rate, 1)
+        _check_rate('drop_rate', drop_rate)
         self.num_tokens = num_tokens
         self.drop_rate = drop_rate
 
@@ -399,7 +409,7 @@ class IVTuning(Tuning):
             token_dims=token_dims,
             prompt_dims=prompt_dims,
             split_ratio=split_ratio)
-        _check_number('drop_rate', drop_rate, 1)
+        _check_rate('drop_rate', drop_rate)
         _check_choice('infrared_path', infrared_path, INFRARED_PATHS)
         _check_choice('prompt_update', prompt_update, self.UPDATES)
         _check_choice('betas', betas, tuple(self.BETAS))

@@ -51,7 +51,8 @@ def test_no_options_are_none_and_empty(tuning):
     ('lora', dict(rank=0), 'rank must be an integer of at least 1, found 0'),
     ('lora', dict(rank=2.), 'rank must be an integer of at least 1'),
     ('lora', dict(rank=True), 'rank must be .* found True'),
-    ('lora', dict(alpha=-1), 'alpha must be a number from 0 .* found -1'),
+    ('lora', dict(alpha=-1), 'alpha must be a number above 0, found -1'),
+    ('lora', dict(alpha=0), 'alpha must be a number above 0, found 0'),
     ('lora', dict(alpha=float('nan')), 'alpha must be .* found nan'),
     ('lora', dict(drop_rate=1), 'drop_rate must be a number from 0 to below 1'
      ', found 1'),
@@ -63,6 +64,7 @@ def test_no_options_are_none_and_empty(tuning):
     ('lora', dict(targets=3), 'targets must list some of .* found 3'),
     ('adaptformer', dict(hidden_dims=0), 'hidden_dims must be an integer'),
     ('adaptformer', dict(scale='s'), "scale must be a number .* found 's'"),
+    ('adaptformer', dict(scale=0.), 'scale must be a number above 0, found 0'),
     ('adaptformer', dict(normalised=1), 'normalised must be True or False'),
     ('vpt_deep', dict(num_tokens=-5), 'num_tokens must be .* found -5'),
     ('iv', dict(token_dims=66), 'split_ratio must divide token_dims=66'),
