@@ -1,21 +1,25 @@
 r"""Measure what tuning costs: IV-tuning, full, dual and frozen, interleaved.
 
 For the backbone of each config, and each way of tuning: time of a training
-step and of inference, peak memory (GPU) and bytes kept for the backward
-pass, parameters, operations, and bytes of checkpoint and adapter. The best
-of some repeats counts. Weights are random: nothing is downloaded. Writes
-JSON, Markdown and a plot::
+step, of inference and of its first attention layer alone (forward and
+backward), peak memory (GPU) and bytes kept for the backward pass, parameters,
+operations, and bytes of checkpoint and adapter. The best of some repeats
+counts. Weights are random: nothing is downloaded. Writes JSON, Markdown and a
+plot::
 
     python tools/benchmark.py CONFIG ... --size 512 512 --batch 2 \
         --dtype bfloat16 --out docs/benchmarks/gpu
     python tools/benchmark.py --quick --out work_dirs/benchmark
 
+``--tunings visible stock`` compares full fine-tuning on the visible image
+with the same by mmpretrain's own class, without a pyramid in both.
 ``--quick`` measures DINOv2-S on 224x294 pixels, for CPUs. ``--loader CONFIG``
 measures the pairs a second of a config's loading transform and of its whole
 training pipeline, in one process, against decoding the two files alone.
 """
 
 import argparse
+import inspect
 import json
 import platform
 import sys
@@ -35,6 +39,8 @@ from mmivtuning.models.saved_bytes import saved_bytes
 from mmivtuning.registry import MODELS
 
 TUNINGS = ('iv', 'full', 'dual', 'frozen')
+# Without maps of other strides, which no stock backbone makes.
+COMPARISON = ('visible', 'stock')
 DINOV2_SMALL = dict(
     type='mmivtuning.IVVisionTransformer',
     arch='dinov2-small',
@@ -45,6 +51,36 @@ DINOV2_SMALL = dict(
     pyramid_strides=(4, 8, 16, 32))
 
 
+class VisiblePlanes(nn.Module):
+    """A stock backbone that gets the visible planes of pairs.
+
+    Args:
+        stock (nn.Module): The backbone.
+    """
+
+    def __init__(self, stock: nn.Module) -> None:
+        super().__init__()
+        self.stock = stock
+
+    def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor, ...]:
+        """Run the backbone on pairs (B, 4, H, W)."""
+        return self.stock(x[:, :3])
+
+
+def build_stock(config: Dict[str, Any]) -> nn.Module:
+    """Build the backbone of mmpretrain that one of ours derives from."""
+    config = dict(config)
+    lineage = inspect.getmro(MODELS.get(config.pop('type')))
+    stock = next(c for c in lineage if c.__module__.startswith('mmpretrain.'))
+    for parent in lineage[:lineage.index(stock)]:
+        for name, parameter in inspect.signature(parent).parameters.items():
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                config.pop(name, None)
+    if 'out_type' in inspect.signature(stock).parameters:
+        config['out_type'] = 'featmap'
+    return VisiblePlanes(stock(**config))
+
+
 def build(backbone: Dict[str, Any], tuning: str) -> nn.Module:
     """Build a backbone without its pretrained weights."""
     config = {
@@ -52,6 +88,10 @@ def build(backbone: Dict[str, Any], tuning: str) -> nn.Module:
         for name, value in backbone.items()
         if name not in ('init_cfg', 'tuning')
     }
+    if tuning in COMPARISON:
+        config.pop('pyramid_strides', None)
+    if tuning == 'stock':
+        return build_stock(config)
     if tuning == 'dual':
         for name in ('prompt_init', 'with_simam'):
             config.pop(name, None)
@@ -76,13 +116,37 @@ class Subject:
         self.dtype = dtype
         self.optimiser = torch.optim.AdamW(
             [p for p in model.parameters() if p.requires_grad], lr=1e-6)
+        self.attention, self.tokens = self._first_attention()
+
+    def _context(self) -> Any:
+        if self.dtype is torch.float32:
+            return nullcontext()
+        return torch.autocast(self.inputs.device.type, self.dtype)
+
+    def _first_attention(self) -> Tuple[nn.Module, Tuple]:
+        """Find an attention layer, and what it gets."""
+        layer = next(module for name, module in self.model.named_modules()
+                     if name.split('.')[-1] == 'attn')
+        seen: List[Tuple] = []
+        handle = layer.register_forward_pre_hook(
+            lambda _, inputs: seen.append(inputs))
+        with torch.no_grad():
+            self.forward()
+        handle.remove()
+        tokens, *rest = seen[0]
+        return layer, (tokens.detach().requires_grad_(), *rest)
+
+    def attend(self) -> None:
+        """Run the attention layer alone, forward and backward."""
+        with self._context():
+            out = self.attention(*self.tokens)
+        out.float().mean().backward()
+        self.tokens[0].grad = None
+        self.optimiser.zero_grad()
 
     def forward(self) -> torch.Tensor:
         """Run the backbone, to one value."""
-        context: Any = nullcontext()
-        if self.dtype is not torch.float32:
-            context = torch.autocast(self.inputs.device.type, self.dtype)
-        with context:
+        with self._context():
             outs = self.model(self.inputs)
         return sum(out.float().mean() for out in outs)
 
@@ -150,29 +214,32 @@ def measure(name: str, backbone: Dict[str, Any], args: argparse.Namespace,
         rows.append(row)
         if args.device != 'cpu':
             subject.model.cpu()  # one model on the GPU at a time
-        times[tuning] = (subject, [], [], [])
+        times[tuning] = (subject, [], [], [], [])
     for repeat in range(args.repeats + 1):  # the first one warms up
-        for subject, steps, infers, peaks in times.values():
+        for subject, steps, infers, attends, peaks in times.values():
             subject.model.to(device)
             subject.model.train()
             if device.type == 'cuda':
                 subject.train()
             step, peak = subject.timed(subject.train)
+            attend, _ = subject.timed(subject.attend)
             subject.model.eval()
             infer, _ = subject.timed(subject.infer)
             if repeat:
                 steps.append(step)
                 infers.append(infer)
+                attends.append(attend)
                 peaks.append(peak)
             if device.type == 'cuda':
                 subject.optimiser.state.clear()
                 subject.model.cpu()
                 torch.cuda.empty_cache()
     for row in rows:
-        _, steps, infers, peaks = times[row['tuning']]
+        _, steps, infers, attends, peaks = times[row['tuning']]
         row.update(
             step_s=min(steps), steps_s=steps,
             inference_s=min(infers), inferences_s=infers,
+            attention_s=min(attends), attentions_s=attends,
             peak_bytes=max(peaks))
     return rows
 
@@ -219,39 +286,58 @@ def versions(args: argparse.Namespace) -> Dict[str, Any]:
         python=platform.python_version(), repeats=args.repeats)
 
 
+# What each measure is compared with, of the same model and size.
+RATIOS = dict(
+    step_s=('full', 'dual', 'stock'),
+    inference_s=('frozen', 'stock'),
+    attention_s=('stock', ),
+    saved_bytes=('full', 'stock'))
+
+
+def columns(row: Dict[str, Any], rows: List[Dict[str, Any]]) -> Dict[str, str]:
+    """Write the columns of a row of the table."""
+    same = {
+        other['tuning']: other
+        for other in rows
+        if all(other[key] == row[key] for key in ('model', 'size'))
+    }
+    height, width = row['size']
+    found = dict(
+        model=row['model'], size=f'{height}×{width} ×{row["batch"]}',
+        tuning=row['tuning'])
+
+    def add(title: str, key: str, text: str) -> None:
+        found[title] = text
+        for other in RATIOS[key]:
+            if any(r['tuning'] == other for r in rows):
+                base = same[other][key] if other in same else 0
+                found[f'{title} / {other}'] = (
+                    f'{row[key] / base:.2f}' if base else '–')
+
+    add('step', 'step_s', f'{row["step_s"] * 1e3:.0f} ms')
+    add('inference', 'inference_s', f'{row["inference_s"] * 1e3:.0f} ms')
+    add('attention', 'attention_s', f'{row["attention_s"] * 1e3:.1f} ms')
+    add('kept', 'saved_bytes', f'{row["saved_bytes"] / 1e6:.0f} MB')
+    if row['peak_bytes']:
+        found['peak'] = f'{row["peak_bytes"] / 1e6:.0f} MB'
+    found.update({
+        'trainable': f'{row["trainable"]:,}',
+        'GFLOPs': f'{row["flops"] / 1e9:.1f}',
+        'adapter': f'{row["adapter"] / row["checkpoint"]:.1%}'
+    })
+    return found
+
+
 def markdown(report: Dict[str, Any]) -> str:
-    """Write a table; ratios are of the same model and size."""
-    lines = [
-        '| model | size | tuning | step | /full | /dual | inference | '
-        '/frozen | kept | /full | peak | trainable | GFLOPs | adapter |',
-        '|' + ' --- |' * 14
-    ]
-
-    def ratio(row: Dict, key: str, other: str) -> str:
-        base = [
-            r[key] for r in report['rows'] if r['tuning'] == other and all(
-                r[k] == row[k] for k in ('model', 'size'))
-        ]
-        return f'{row[key] / base[0]:.2f}' if base and base[0] else '–'
-
-    for row in report['rows']:
-        height, width = row['size']
-        lines.append(
-            f'| {row["model"]} | {height}×{width} ×{row["batch"]} | '
-            f'{row["tuning"]} | {row["step_s"] * 1e3:.0f} ms | '
-            f'{ratio(row, "step_s", "full")} | '
-            f'{ratio(row, "step_s", "dual")} | '
-            f'{row["inference_s"] * 1e3:.0f} ms | '
-            f'{ratio(row, "inference_s", "frozen")} | '
-            f'{row["saved_bytes"] / 1e6:.0f} MB | '
-            f'{ratio(row, "saved_bytes", "full")} | '
-            f'{row["peak_bytes"] / 1e6:.0f} MB | {row["trainable"]:,} | '
-            f'{row["flops"] / 1e9:.1f} | '
-            f'{row["adapter"] / row["checkpoint"]:.1%} |')
+    """Write a table."""
+    table = [columns(row, report['rows']) for row in report['rows']]
+    lines = [list(table[0]), ['---'] * len(table[0])]
+    lines += [list(row.values()) for row in table]
     about = ', '.join(f'{k} {v}' for k, v in report['versions'].items())
     loader = ''.join(f'\n{k}: {v:.1f}\n'
                      for k, v in report.get('loader', {}).items())
-    return (f'{about}\n\n`{report["command"]}`\n\n' + '\n'.join(lines) +
+    return (f'{about}\n\n`{report["command"]}`\n\n' +
+            '\n'.join(f'| {" | ".join(line)} |' for line in lines) +
             f'\n{loader}')
 
 
@@ -290,7 +376,7 @@ def main() -> None:
     parser.add_argument('--batch', type=int, default=2)
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--tunings', nargs='+', default=list(TUNINGS),
-                        choices=TUNINGS)
+                        choices=TUNINGS + COMPARISON)
     parser.add_argument('--dtype', default='float32',
                         choices=['float32', 'bfloat16', 'float16'])
     parser.add_argument('--loader', help='config whose pipeline is measured')

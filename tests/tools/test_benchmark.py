@@ -5,22 +5,28 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_run_on_the_cpu(tmp_path):
-    config = (ROOT / 'configs' / 'segmentation' / 'scenes' /
-              'vit-tiny-random_segformer_iv_4i_scenes-56x70.py')
+def benchmark(out, name, *arguments):
+    """Measure a tiny model and return the report."""
+    config = ROOT / f'configs/segmentation/scenes/{name}_scenes-56x70.py'
     done = subprocess.run([
         sys.executable, ROOT / 'tools' / 'benchmark.py', config, '--device',
-        'cpu', '--size', '56', '70', '84', '98', '--repeats', '1', '--out',
-        tmp_path
+        'cpu', '--repeats', '1', '--out', out, *arguments
     ],
                           capture_output=True,
                           text=True,
                           cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    report = json.loads((tmp_path / 'benchmark.json').read_text())
+    return json.loads((out / 'benchmark.json').read_text())
+
+
+def test_a_run_on_the_cpu(tmp_path):
+    report = benchmark(tmp_path, 'vit-tiny-random_segformer_iv_4i', '--size',
+                       '56', '70', '84', '98')
     assert report['versions']['torch']
     rows = {(r['tuning'], tuple(r['size'])): r for r in report['rows']}
     assert len(rows) == 8
@@ -31,7 +37,22 @@ def test_a_run_on_the_cpu(tmp_path):
     # neither of the two embeds the other modality; here that is much
     assert 1.5 < dual['flops'] / full['flops'] < 2
     assert frozen['trainable'] < min(iv['trainable'], full['trainable'])
-    assert all(r['step_s'] > 0 and r['inference_s'] > 0 for r in rows.values())
+    assert all(r[f'{what}_s'] > 0 for r in rows.values()
+               for what in ('step', 'inference', 'attention'))
     assert iv['adapter'] < iv['checkpoint']
     assert '84×98' in (tmp_path / 'benchmark.md').read_text()
     assert (tmp_path / 'benchmark.png').stat().st_size > 1000
+
+
+@pytest.mark.parametrize('name', [
+    'vit-tiny-random_segformer_iv_4i', 'swin-tiny-random_segformer_iv_4i',
+    'eva02-tiny-random_segformer_iv_4i'
+])
+def test_the_stock_class_is_the_same_network(tmp_path, name):
+    report = benchmark(tmp_path, name, '--size', '128', '128', '--tunings',
+                       'visible', 'stock')
+    visible, stock = report['rows']
+    assert stock['flops'] == pytest.approx(visible['flops'], rel=0.02)
+    text = (tmp_path / 'benchmark.md').read_text()
+    assert '| attention / stock |' in text
+    assert '| step / full |' not in text
