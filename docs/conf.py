@@ -22,7 +22,7 @@ extensions = [
     'myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'mathml',
     'model_zoo', 'code_links'
 ]
-exclude_patterns = ['_build', 'benchmarks/*/*.md']
+exclude_patterns = ['_build', 'benchmarks/*/*.md', 'evidence/*/*.md']
 
 myst_enable_extensions = ['dollarmath']
 # Links to headings of other pages, as on GitHub.

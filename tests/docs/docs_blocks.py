@@ -54,7 +54,8 @@ def pages() -> List[str]:
              ('README.md', 'CONTRIBUTING.md', 'configs/README.md')]
     found += sorted(
         path for path in (ROOT / 'docs').rglob('*.md')
-        if '_build' not in path.parts and path.name != 'benchmark.md')
+        if '_build' not in path.parts
+        and path.name not in ('benchmark.md', 'results.md'))
     return [path.relative_to(ROOT).as_posix() for path in found]
 
 
