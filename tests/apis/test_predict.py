@@ -41,12 +41,16 @@ def predict(capsys):
     return run
 
 
+def truncate(path, length):
+    """Put the beginning of a file in its place; it links to all tests'."""
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[:length])
+
+
 def break_some(data):
     """Break three pairs of a folder, each in its way."""
-    cut = data / 'infrared/0003.png'
-    content = cut.read_bytes()
-    cut.unlink()
-    cut.write_bytes(content[:300])
+    truncate(data / 'infrared/0003.png', 300)
     (data / 'infrared/0007.png').unlink()
     small = data / 'visible/0011.png'
     image = cv2.imread(str(small))
@@ -369,8 +373,8 @@ def test_pairs_without_a_partner_at_all(trained, make_folders, tmp_path,
 def test_where_every_pair_is_broken_nothing_was_done(
         trained, make_folders, tmp_path, predict):
     data = make_folders(2)
-    for path in (data / 'infrared').iterdir():
-        path.write_bytes(path.read_bytes()[:20])
+    for path in list((data / 'infrared').iterdir()):
+        truncate(path, 20)
     status, printed, errors = predict(
         *arguments(trained['segmentation'], data, tmp_path / 'out'))
     assert status == 2
