@@ -29,11 +29,10 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import torch
-from mmengine.config import Config
 from torch import nn
 
 from mmivtuning.engine.complexity import count_operations
-from mmivtuning.engine.data_root import set_data_root
+from mmivtuning.engine.data_root import read_config, read_model_config
 from mmivtuning.models import count_parameters
 from mmivtuning.models.saved_bytes import saved_bytes
 from mmivtuning.registry import MODELS
@@ -130,8 +129,7 @@ class Subject:
         seen: List[Tuple] = []
         handle = layer.register_forward_pre_hook(
             lambda _, inputs: seen.append(inputs))
-        with torch.no_grad():
-            self.forward()
+        self.infer()
         handle.remove()
         tokens, *rest = seen[0]
         return layer, (tokens.detach().requires_grad_(), *rest)
@@ -214,33 +212,32 @@ def measure(name: str, backbone: Dict[str, Any], args: argparse.Namespace,
         rows.append(row)
         if args.device != 'cpu':
             subject.model.cpu()  # one model on the GPU at a time
-        times[tuning] = (subject, [], [], [], [])
+        seconds = dict(step=[], inference=[], attention=[])
+        times[tuning] = (subject, seconds, [])
     for repeat in range(args.repeats + 1):  # the first one warms up
-        for subject, steps, infers, attends, peaks in times.values():
+        for subject, seconds, peaks in times.values():
             subject.model.to(device)
             subject.model.train()
             if device.type == 'cuda':
                 subject.train()
             step, peak = subject.timed(subject.train)
-            attend, _ = subject.timed(subject.attend)
+            attention, _ = subject.timed(subject.attend)
             subject.model.eval()
-            infer, _ = subject.timed(subject.infer)
+            inference, _ = subject.timed(subject.infer)
             if repeat:
-                steps.append(step)
-                infers.append(infer)
-                attends.append(attend)
+                seconds['step'].append(step)
+                seconds['inference'].append(inference)
+                seconds['attention'].append(attention)
                 peaks.append(peak)
             if device.type == 'cuda':
                 subject.optimiser.state.clear()
                 subject.model.cpu()
                 torch.cuda.empty_cache()
     for row in rows:
-        _, steps, infers, attends, peaks = times[row['tuning']]
-        row.update(
-            step_s=min(steps), steps_s=steps,
-            inference_s=min(infers), inferences_s=infers,
-            attention_s=min(attends), attentions_s=attends,
-            peak_bytes=max(peaks))
+        _, seconds, peaks = times[row['tuning']]
+        for what, found in seconds.items():
+            row.update({f'{what}_s': min(found), f'{what}s_s': found})
+        row['peak_bytes'] = max(peaks)
     return rows
 
 
@@ -250,9 +247,7 @@ def loader_rate(config: str,
     """Compare a training pipeline with decoding its files alone."""
     import cv2
     from mmengine.registry import DATASETS, init_default_scope
-    cfg = Config.fromfile(config)
-    if data_root is not None:
-        set_data_root(cfg, data_root)
+    cfg = read_config(config, dict(data_root=data_root))
     init_default_scope(cfg.default_scope)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     count = min(pairs, len(dataset))
@@ -309,8 +304,8 @@ def columns(row: Dict[str, Any], rows: List[Dict[str, Any]]) -> Dict[str, str]:
     def add(title: str, key: str, text: str) -> None:
         found[title] = text
         for other in RATIOS[key]:
-            if any(r['tuning'] == other for r in rows):
-                base = same[other][key] if other in same else 0
+            if other in same:  # every model and size has the same tunings
+                base = same[other][key]
                 found[f'{title} / {other}'] = (
                     f'{row[key] / base:.2f}' if base else '–')
 
@@ -391,7 +386,7 @@ def main() -> None:
         parser.error('give configs or --quick, and --size in pairs')
     backbones = dict(dinov2_small=DINOV2_SMALL) if args.quick else {}
     for config in args.configs:
-        backbones[Path(config).stem] = Config.fromfile(config).model.backbone
+        backbones[Path(config).stem] = read_model_config(config).model.backbone
     report = dict(
         command='python ' + ' '.join(sys.argv), versions=versions(args),
         rows=[])

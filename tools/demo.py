@@ -18,7 +18,6 @@ from typing import Dict, Iterator, List, Optional
 import cv2
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -33,7 +32,7 @@ from rich.progress import (
 from rich.table import Table
 
 from mmivtuning.engine import PairedVisualizationHook
-from mmivtuning.engine.data_root import set_data_root
+from mmivtuning.engine.data_root import read_config
 from mmivtuning.engine.pictures import stack_rows
 from mmivtuning.models.freezing import count_parameters
 from mmivtuning.scenes import write_scenes
@@ -128,10 +127,9 @@ def build_runner(config: str,
                  tuning: str = 'iv') -> Runner:
     """Build the stock runner of a shipped config on the demo's scenes."""
     label = f'{task}, {tuning}'
-    cfg = Config.fromfile(ROOT / config)
+    cfg = read_config(ROOT / config, dict(data_root=str(data_root)))
     cfg.work_dir = str(work_dir)
     cfg.randomness = dict(seed=SEED)
-    set_data_root(cfg, str(data_root))
     cfg.train_dataloader.update(
         batch_size=BATCH_SIZE,
         num_workers=1,

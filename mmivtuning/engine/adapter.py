@@ -172,14 +172,15 @@ def read_header(path: Union[str, Path]) -> Dict[str, str]:
         raise RuntimeError(f'{path} is a safetensors file, but no adapter: '
                            f'its format is {header.get("format")!r}, '
                            f'expected {FORMAT!r}')
-    absent = [key for key in ('backbone', 'fingerprint') if key not in header]
+    damaged = [key for key in ('backbone', 'fingerprint')
+               if key not in header]
     try:
         json.loads(header.get('tuning', 'null'))  # early files have none
     except ValueError:
-        absent.append('tuning')
-    if absent:
-        raise RuntimeError(f'{path} has a damaged header: {absent} absent, or '
-                           'not as save_adapter writes it')
+        damaged.append('tuning')
+    if damaged:
+        raise RuntimeError(f'{path} has a damaged header: {damaged} absent, '
+                           'or not as save_adapter writes it')
     return header
 
 
