@@ -50,6 +50,8 @@ RATES = dict(segmentation=1e-3, detection=5e-4, saliency=5e-4)
 # Nine pixels in ten are background, and there are few steps.
 CLASS_WEIGHT = [0.2, 1., 1., 1., 1.]
 PICTURES = 4
+# Scores of a detector stay low in so few steps; the hook's own is 0.3.
+SCORE_THR = 0.15
 
 # The console of the demo; mmengine's own lines go to its log files only.
 console = Console()
@@ -177,7 +179,7 @@ def seconds_per_step(runner: Runner) -> float:
 
 def draw(runner: Runner, path: Path) -> None:
     """Draw the first validation pairs with their predictions."""
-    hook = PairedVisualizationHook(draw=True)
+    hook = PairedVisualizationHook(draw=True, score_thr=SCORE_THR)
     runner.visualizer.dataset_meta = runner.test_dataloader.dataset.metainfo
     runner.model.eval()
     rows: List[np.ndarray] = []

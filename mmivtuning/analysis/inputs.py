@@ -20,6 +20,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import DATASETS, init_default_scope
 
+from mmivtuning.engine.data_root import pipeline_of
 from mmivtuning.pairs import PairError, PairNames, find_pairs, read_pair
 from mmivtuning.pairs.grouping import alike
 
@@ -69,20 +70,6 @@ def _reading_only(config: Any) -> Any:
     return config
 
 
-def _find_pipeline(config: Any) -> Optional[List[Dict]]:
-    """Find the first pipeline of a data set, or of one that it wraps."""
-    if isinstance(config, dict):
-        if config.get('pipeline'):
-            return config['pipeline']
-        config = list(config.values())
-    if isinstance(config, (list, tuple)):
-        for value in config:
-            found = _find_pipeline(value)
-            if found:
-                return found
-    return None
-
-
 def evenly_spaced(count: int, limit: Optional[int]) -> List[int]:
     """Choose at most ``limit`` of ``count`` indices, evenly spaced.
 
@@ -128,8 +115,7 @@ class PairSource:
             count = len(self._files)
             self._transforms = None
             if cfg is not None:
-                self._transforms = Compose(
-                    reading_part(_find_pipeline(config) or []))
+                self._transforms = Compose(reading_part(pipeline_of(config)))
         else:
             self._dataset = DATASETS.build(_reading_only(config))
             count = len(self._dataset)

@@ -31,6 +31,7 @@ from rich.progress import track
 from torch import nn
 
 from mmivtuning.engine.adapter import load_adapter, read_header
+from mmivtuning.engine.data_root import pipeline_of, wrapped
 from mmivtuning.engine.sample_pictures import draw_sample
 from mmivtuning.engine.weights import load_weights, require_pairs
 from mmivtuning.models.backbones.loading import weights_in
@@ -561,12 +562,8 @@ def _test_dataset(cfg: Union[Config, ConfigDict]) -> dict:
     if not loader:
         raise ValueError('the config has no test_dataloader: pairs are '
                          'prepared by the pipeline of its data set')
-    dataset = dict(loader['dataset'])
-    pipeline = dataset.get('pipeline')
-    while 'dataset' in dataset or 'datasets' in dataset:
-        inner = dataset.get('dataset') or dataset['datasets'][0]
-        dataset = dict(inner)
-        pipeline = pipeline or dataset.get('pipeline')
+    pipeline = pipeline_of(loader['dataset'])
     if not pipeline:
         raise ValueError("the config's test set has no pipeline")
+    *_, dataset = wrapped(loader['dataset'])
     return dict(dataset, pipeline=pipeline)

@@ -6,7 +6,17 @@ mmengine merges ``--cfg-options`` after a config has been evaluated: a new
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Sequence, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Union,
+)
 
 from mmengine.config import Config, DictAction
 
@@ -89,6 +99,28 @@ def read_model_config(path: Union[str, Path],
     if not isinstance(model, dict) or 'backbone' not in model:
         raise ValueError(f'{path} has no model with a backbone')
     return cfg
+
+
+def wrapped(dataset: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Go from the config of a data set inwards through what it wraps.
+
+    Args:
+        dataset (Mapping): A data set, a wrapper (``RepeatDataset``), or
+            several joined (``ConcatDataset``), of which the first is taken.
+
+    Yields:
+        Mapping: The data set itself, the one in it, and so on.
+    """
+    while dataset:
+        yield dataset
+        dataset = dataset.get('dataset') or next(
+            iter(dataset.get('datasets') or ()), None)
+
+
+def pipeline_of(dataset: Mapping[str, Any]) -> List[Mapping[str, Any]]:
+    """Return the outermost pipeline of a data set; empty if it has none."""
+    return next((level['pipeline'] for level in wrapped(dataset)
+                 if level.get('pipeline')), [])
 
 
 def set_data_root(cfg: Config, data_root: str) -> None:

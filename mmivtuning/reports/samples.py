@@ -30,6 +30,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
+from mmivtuning.engine.data_root import pipeline_of
 from mmivtuning.engine.paired_visualization_hook import (
     PairedVisualizationHook,
 )
@@ -231,15 +232,7 @@ def metrics_of(cfg: Config, alone: bool = False) -> List[dict]:
 
 def loader_of(cfg: Config) -> Optional[dict]:
     """Find the transform with which the pipeline of a test loads pairs."""
-    dataset = cfg.test_dataloader.dataset
-    while True:
-        if dataset.get('datasets'):
-            dataset = dataset['datasets'][0]
-        elif dataset.get('dataset'):
-            dataset = dataset['dataset']
-        else:
-            break
-    for transform in dataset.get('pipeline') or ():
+    for transform in pipeline_of(cfg.test_dataloader.dataset):
         if str(transform['type']).split('.')[-1] == 'LoadPairedImage':
             return dict(transform)
     return None

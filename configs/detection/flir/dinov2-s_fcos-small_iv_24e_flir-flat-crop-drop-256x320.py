@@ -1,6 +1,6 @@
-# DINOv2-S, IV-tuned, with a small Cascade R-CNN on FLIR-aligned pairs of which
-# a modality is missing now and then.
-_base_ = './dinov2-s_cascade-rcnn-small_iv_12e_flir-flat-512x640.py'
+# DINOv2-S, IV-tuned, with a small FCOS on crops of FLIR-aligned of which a
+# modality is missing now and then.
+_base_ = './dinov2-s_fcos-small_iv_24e_flir-flat-crop-256x320.py'
 train_pipeline = [
     *_base_.train_pipeline[:-1],
     dict(type='mmivtuning.RandomModalityDrop', mean=_base_.mean),
