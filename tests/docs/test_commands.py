@@ -175,7 +175,10 @@ PARSED = {
     ],
     'docs/tuning_modes.md': [('python -m pytest *', IN_CI)],
     'docs/tutorial.md': [('make backbone', SETS_UP)],
-    'docs/verification.md': [('mim train *', REAL)],
+    'docs/verification.md': [
+        ('mim train *', REAL),
+        ('python tools/missing_modality.py *', REAL),
+    ],
 }
 
 PROGRAM = re.compile(r'^\s*\$?\s*(python3?|mim|make|pip|torchrun|mmivtuning) ')

@@ -1,5 +1,4 @@
-# DINOv2-S, IV-tuned, with a small FCOS on crops of RoadScene: a quarter of a
-# pair at full resolution a step, whole pairs in the test. For a CPU.
+# DINOv2-S, IV-tuned, with a small FCOS on crops of RoadScene.
 _base_ = [
     '../../_base_/models/backbones/dinov2-s.py',
     '../../_base_/models/fcos_fpn_small.py',
