@@ -41,7 +41,10 @@ add_module_names = False
 # A reference to something of ours that does not exist is an error; names of
 # other packages are not looked up, which would need the network.
 nitpicky = True
-nitpick_ignore = [('py:class', 'optional')]  # of napoleon
+nitpick_ignore = [
+    ('py:class', 'optional'),  # of napoleon
+    ('py:class', 'Path'),  # in the signature of a named tuple
+]
 nitpick_ignore_regex = [
     (r'py:.*', r'(torch|numpy|mmengine|mmcv|mmseg|mmdet|mmpretrain)\..*')
 ]

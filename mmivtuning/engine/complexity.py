@@ -217,7 +217,7 @@ def count_operations_by_part(
         function (Callable): What to run.
 
     Returns:
-        dict[str, int]: Operations by name of the part; :data:`REST` for what
+        dict[str, int]: Operations by name of the part; ``REST`` for what
         no part does.
     """
     begins = _parts(model)

@@ -48,7 +48,7 @@ def export_program(model: nn.Module,
     """Write a model as a program of torch.export that agrees with it.
 
     ``torch.export.load(path).module()`` is a function of the input. It is
-    made for one size: see :data:`NOT_DYNAMIC`.
+    made for one size: see ``NOT_DYNAMIC``.
 
     Args:
         model (nn.Module): See :func:`export_onnx`.
