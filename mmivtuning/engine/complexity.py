@@ -28,6 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..models.backbones.iv_tuning import IVTuningBackbone
 from ..models.modules import ModalPromptAlpha, ModalPromptBeta
+from .data_root import pipeline_of
 
 STOCK = 'backbone, stock'
 INFRARED_EMBEDDING = 'infrared embedding'
@@ -329,10 +330,8 @@ def test_size(cfg: Config) -> Tuple[int, int]:
     Raises:
         ValueError: If it tells neither.
     """
-    dataset = cfg.get('test_dataloader') or {}
-    while dataset.get('dataset') is not None:
-        dataset = dataset['dataset']
-    for transform in dataset.get('pipeline') or cfg.get('test_pipeline') or ():
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    for transform in pipeline_of(dataset) or cfg.get('test_pipeline') or ():
         scale = transform.get('scale')
         if transform.get('type') == 'Resize' and isinstance(
                 scale, (tuple, list)):
