@@ -34,6 +34,8 @@ EXTRAS = {
     'saliency': ['pysodmetrics'],
     # FLIR cameras' own JPEG files.
     'radiometric': ['flyr'],
+    # Data sets in an LMDB.
+    'archives': ['lmdb'],
     # Export to ONNX and the check of the file.
     'export': ['onnx', 'onnxruntime'],
     'docs': ['sphinx', 'myst-parser', 'furo'],

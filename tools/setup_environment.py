@@ -34,7 +34,7 @@ from typing import Iterator, List, Tuple
 
 ROOT = Path(__file__).resolve().parent.parent
 # Extras of setup.py for everything that the tests and the demo use.
-EXTRAS = ('mim', 'saliency', 'export', 'docs', 'dev')
+EXTRAS = ('mim', 'saliency', 'archives', 'export', 'docs', 'dev')
 STAMP = 'mmivtuning-environment.json'
 
 # The distributions of each stack that need more than `pip install`.

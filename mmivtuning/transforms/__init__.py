@@ -1,5 +1,6 @@
-"""Transforms of pairs; they need mmcv only."""
+"""Transforms of pairs and backends of their files; they need mmcv only."""
 
+from .archive_backends import LmdbBackend, ZipBackend
 from .loading import LoadPairedImage
 from .modality import OnModality
 from .robust import (
@@ -7,9 +8,8 @@ from .robust import (
     RandomInfraredShift,
     RandomModalityDrop,
 )
-from .zip_backend import ZipBackend
 
 __all__ = [
-    'LoadPairedImage', 'OnModality', 'RandomInfraredGain',
+    'LmdbBackend', 'LoadPairedImage', 'OnModality', 'RandomInfraredGain',
     'RandomInfraredShift', 'RandomModalityDrop', 'ZipBackend'
 ]

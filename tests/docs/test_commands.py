@@ -137,8 +137,8 @@ PARSED = {
         ('python data_prep/msrs.py MSRS.zip data/msrs', ARCHIVES),
         ('python tools/missing_modality.py *',
          'tests/integration/test_missing_modality.py runs it'),
-        ('cd data/msrs', 'needs the archive'),
-        ('zip *', 'a program of the system; test_zip_backend.py reads one'),
+        ('python data_prep/pack.py data/msrs *',
+         'tests/pairs/test_packing.py packs'),
     ],
     'docs/data_findings.md': [('python *', REAL)],
     'docs/evidence/README.md': [

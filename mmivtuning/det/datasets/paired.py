@@ -15,7 +15,7 @@ from mmivtuning.pairs import (
 )
 from mmivtuning.pairs.benchmarks import benchmark_metainfo
 from mmivtuning.registry import DATASETS
-from mmivtuning.transforms import zip_backend  # noqa: F401
+from mmivtuning.transforms import archive_backends  # noqa: F401
 
 from .categories import NamedCOCO
 

@@ -16,7 +16,7 @@ from mmivtuning.pairs import (
     match_stems,
 )
 from mmivtuning.registry import DATASETS
-from mmivtuning.transforms import zip_backend  # noqa: F401
+from mmivtuning.transforms import archive_backends  # noqa: F401
 
 
 @DATASETS.register_module()
