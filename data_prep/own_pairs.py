@@ -378,6 +378,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except (OSError, PairError) as error:
         print(f'error: {error}', file=sys.stderr)
         print('nothing was written', file=sys.stderr)
+    except KeyboardInterrupt:
+        print('interrupted; the same command goes on', file=sys.stderr)
+        return 130
     return 1
 
 

@@ -3,14 +3,23 @@
 A converter in ``data_prep`` says where the files of each pair are (a
 :class:`~mmivtuning.pairs.sources.Plan`); everything else is here: checking
 every file, copying or linking, counts, boxes, statistics, all or nothing. The
-command line is in ``data_prep/command_line.py``.
+command line is in ``data_prep/command_line.py``. One that was interrupted is
+gone on with.
 """
 
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import (
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import cv2
 import numpy as np
@@ -18,6 +27,7 @@ import numpy as np
 from .benchmarks import BENCHMARKS
 from .errors import PairError
 from .formats import place_boxes, read_label_ids, read_mask, read_voc
+from .journal import Journal, digest_of
 from .layout import (
     PairStatistics,
     atomic_folder,
@@ -62,12 +72,14 @@ def check_counts(name: str, plan: Plan) -> List[str]:
     ]
 
 
-def convert_item(item: Item, root: Path, facts: dict, link: bool,
-                 ignore: Sequence[str]) -> dict:
+def convert_item(job: Tuple[Item, Optional[dict]], root: Path, facts: dict,
+                 link: bool, ignore: Sequence[str]) -> dict:
     """Check the files of a pair and put them where they belong.
 
     Args:
-        item (Item): The source files.
+        job (tuple[Item, dict or None]): The source files, and what this
+            returned for the pair before the conversion was interrupted. If
+            the sources have not changed since, that is returned again.
         root (Path): Folder of the data set.
         facts (dict): As an entry of ``BENCHMARKS``.
         link (bool): Link unchanged files instead of copying them.
@@ -75,11 +87,16 @@ def convert_item(item: Item, root: Path, facts: dict, link: bool,
 
     Returns:
         dict: ``problem`` (str) if there is one, else ``file_name``, ``size``,
-        ``boxes``, ``notes``, ``statistics``.
+        ``boxes``, ``notes``, ``statistics``, and ``sources``, their digest.
+        JSON gives it back as it is.
     """
     cv2.setNumThreads(1)
+    item, finished = job
     classes = facts['classes']
     try:
+        sources = digest_of(item, ignore)
+        if finished is not None and finished['sources'] == sources:
+            return finished
         pair = _read(item)
         size = pair.shape[:2]
         boxes, notes = [], []
@@ -113,8 +130,9 @@ def convert_item(item: Item, root: Path, facts: dict, link: bool,
         return dict(problem=str(error))
     return dict(
         problem=None,
+        sources=sources,
         file_name=file_name,
-        size=size,
+        size=list(size),
         boxes=boxes,
         notes=notes,
         statistics=PairStatistics.of_pair(pair[..., :3], pair[..., 3]))
@@ -180,6 +198,8 @@ def _put_mask(item: Item, root: Path, size: Tuple[int, int],
 
 def _put(source: Path, target: Path, link: bool) -> None:
     """Copy or link a file."""
+    # An interrupted conversion may have left one.
+    target.unlink(missing_ok=True)
     if link:
         target.symlink_to(source.resolve())
     else:
@@ -233,16 +253,24 @@ def convert(name: str,
     truth = dict(segmentation='labels', saliency='masks')
     if facts['task'] in truth:
         folders.append(truth[facts['task']])
-    with atomic_folder(out, force) as root:
+    journal = Journal(dict(recipe, link=link, facts=facts), plan.items)
+    with atomic_folder(out, force, journal.belongs_to) as root:
         for split in splits:
             for folder in folders:
-                (root / folder / split).mkdir(parents=True)
+                (root / folder / split).mkdir(parents=True, exist_ok=True)
         task = partial(
             convert_item, root=root, facts=facts, link=link, ignore=ignore)
-        records = _run(task, plan.items, jobs, progress)
+        finished = journal.finished(root)
+        work = [(item, finished.get((item.split, item.stem)))
+                for item in plan.items]
+        progress = progress or (lambda done, total: done)
+        records = list(progress(
+            journal.write(root, plan.items, _run(task, work, jobs)),
+            total=len(work)))
         problems = [r['problem'] for r in records if r['problem']]
         if problems:
             raise ConversionError(problems)
+        journal.remove(root)
         notes = [note for record in records for note in record['notes']]
         counts: Dict[str, int] = {}
         statistics = PairStatistics()
@@ -297,12 +325,10 @@ def _coco(facts: dict, records: List[dict]) -> dict:
                          facts['source'])
 
 
-def _run(task: Callable, items: List[Item], jobs: int,
-         progress: Optional[Callable]) -> List[dict]:
+def _run(task: Callable, work: List[tuple], jobs: int) -> Iterator[dict]:
     """Do the work in order."""
-    progress = progress or (lambda done, total: done)
-    if jobs == 1 or len(items) < 8:
-        return list(progress(map(task, items), total=len(items)))
+    if jobs == 1 or len(work) < 8:
+        yield from map(task, work)
+        return
     with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
-        done = pool.map(task, items, chunksize=8)
-        return list(progress(done, total=len(items)))
+        yield from pool.map(task, work, chunksize=8)

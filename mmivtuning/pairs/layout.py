@@ -19,7 +19,15 @@ import signal
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence
+from typing import (
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+)
 
 import numpy as np
 
@@ -138,7 +146,10 @@ def refuse_existing(out: Path, force: bool = False) -> None:
 
 
 @contextmanager
-def atomic_folder(out: Path, force: bool = False) -> Iterator[Path]:
+def atomic_folder(out: Path,
+                  force: bool = False,
+                  resumes: Optional[Callable[[Path], bool]] = None
+                  ) -> Iterator[Path]:
     """Fill a temporary folder beside ``out``, which becomes ``out`` at last.
 
     If the body raises, or the process is asked to end, the temporary folder
@@ -148,9 +159,12 @@ def atomic_folder(out: Path, force: bool = False) -> Iterator[Path]:
     Args:
         out (Path): The folder to make.
         force (bool): Replace ``out`` if it exists. Default: False.
+        resumes (callable, optional): Takes the temporary folder that an
+            ended process has left; whether to go on with it. The folder is
+            then kept when the process is asked to end. Default: None, never.
 
     Yields:
-        Path: The temporary folder, empty.
+        Path: The temporary folder, empty unless it is gone on with.
 
     Raises:
         FileExistsError: See :func:`refuse_existing`.
@@ -158,15 +172,28 @@ def atomic_folder(out: Path, force: bool = False) -> Iterator[Path]:
     out = Path(os.path.abspath(out))
     refuse_existing(out, force)
     out.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(out)
     partial = unfinished(out, 'partial')
     with exit_on_sigterm():
-        partial.mkdir()
+        if resumes is not None:
+            # An interrupted call of this very process may have left one, too.
+            for path in (partial, *_left(out, 'partial')):
+                if path.is_dir() and resumes(path):
+                    path.rename(partial)
+                    break
+            else:
+                _remove(partial)
+        partial.mkdir(exist_ok=resumes is not None)
+        remove_leftovers(out)
         try:
             yield partial
             _swap(partial, out)
-        finally:
+        except (KeyboardInterrupt, SystemExit):
+            if resumes is None:
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
+        except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
+            raise
 
 
 @contextmanager
@@ -232,6 +259,18 @@ def _marker(path: Path, kind: str) -> str:
     return f'.{path.name if len(name) < 200 else short}.{kind}-'
 
 
+def _left(out: Path, kind: str) -> List[Path]:
+    """List what ended processes have left beside a file or folder."""
+    marker = _marker(out, kind)
+    found = []
+    for path in sorted(out.parent.iterdir()):
+        number = path.name[len(marker):]
+        if (path.name.startswith(marker) and number.isdigit()
+                and int(number) != os.getpid() and not _alive(int(number))):
+            found.append(path)
+    return found
+
+
 def remove_leftovers(out: Path) -> None:
     """Clear what killed processes left; bring an interrupted swap back.
 
@@ -239,13 +278,7 @@ def remove_leftovers(out: Path) -> None:
         out (Path): The folder that they were making.
     """
     for kind in ('old', 'partial', 'unpacked'):
-        marker = _marker(out, kind)
-        for path in out.parent.iterdir():
-            number = path.name[len(marker):]
-            if not path.name.startswith(marker) or not number.isdigit():
-                continue
-            if int(number) == os.getpid() or _alive(int(number)):
-                continue
+        for path in _left(out, kind):
             if kind == 'old' and not os.path.lexists(out):
                 path.rename(out)
             else:

@@ -42,11 +42,14 @@ def exists(name: str) -> bool:
 
 
 def registered(name: str) -> bool:
-    """Whether a config can write it as a type."""
+    """Whether a config can write it as a type or a file backend."""
+    from mmengine.fileio.backends.registry_utils import backends
+
     from mmivtuning import registry
     kinds = (registry.MODELS, registry.TRANSFORMS, registry.DATASETS,
              registry.METRICS, registry.HOOKS)
-    return name.count('.') == 1 and any(kind.get(name) for kind in kinds)
+    return name.count('.') == 1 and (
+        name in backends or any(kind.get(name) for kind in kinds))
 
 
 @pytest.mark.parametrize('page', TEXTS)
