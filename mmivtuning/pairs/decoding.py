@@ -91,12 +91,14 @@ def check_complete(data: bytes, name: str) -> None:
                             'marker')
 
 
-def decode_image(data: bytes, name: str) -> np.ndarray:
+def decode_image(data: bytes, name: str, grey: bool = False) -> np.ndarray:
     """Decode a file to its planes as they are stored.
 
     Args:
         data (bytes): The file, in any format that OpenCV reads.
         name (str): Its name, for messages.
+        grey (bool): Whether of a JPEG the luma alone is decoded, one plane,
+            in half of the time. Default: False.
 
     Returns:
         np.ndarray: (H, W, C) of the depth of the file; C is 1 (grey),
@@ -107,9 +109,11 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
         PairError: If the file is empty, truncated or not an image.
     """
     check_complete(data, name)
+    flags = cv2.IMREAD_UNCHANGED
+    if grey and data.startswith(_JPEG_START):
+        flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(
-            np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
     except cv2.error as error:
         raise PairError(f"'{name}' cannot be decoded: {error}") from error
     if image is None:

@@ -9,9 +9,10 @@ What becomes of unusual files:
 
 - grey visible image: three equal planes;
 - 16-bit visible image: divided by 257, so that 65535 becomes 255;
-- colour infrared image: its grey value. Where the channels are equal, up to
-  what JPEG does to them, that loses nothing. Of a *pseudo-colour* image it is
-  the lightness of the colour map, which need not grow with temperature;
+- colour infrared image: its grey value, of a JPEG its luma. Where the channels
+  are equal, up to what JPEG does to them, that loses nothing. Of a
+  *pseudo-colour* image it is the lightness of the colour map, which need not
+  grow with temperature;
   :func:`~mmivtuning.pairs.describing.describe_pair` reports these;
 - infrared image of more than 8 bits, or of floats: stretched linearly, see
   :func:`to_infrared`;
@@ -62,6 +63,21 @@ def drop_alpha(planes: np.ndarray, name: str, role: str) -> np.ndarray:
     return planes[..., :3]
 
 
+def _photograph(planes: np.ndarray, name: str) -> np.ndarray:
+    """Bring the planes of a visible file to uint8, 1 or 3 of them.
+
+    Raises:
+        PairError: See :func:`to_visible`.
+    """
+    planes = drop_alpha(planes, name, 'visible')
+    if planes.dtype == np.uint16:
+        return ((planes.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if planes.dtype != np.uint8:
+        raise PairError(f"'{name}' (visible) holds {planes.dtype}, expected "
+                        'uint8 or uint16')
+    return planes
+
+
 def to_visible(planes: np.ndarray, name: str) -> np.ndarray:
     """Bring the planes of a visible file to the three of a pair.
 
@@ -75,12 +91,7 @@ def to_visible(planes: np.ndarray, name: str) -> np.ndarray:
     Raises:
         PairError: If the channels or the depth are none of a photograph.
     """
-    planes = drop_alpha(planes, name, 'visible')
-    if planes.dtype == np.uint16:
-        planes = ((planes.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    elif planes.dtype != np.uint8:
-        raise PairError(f"'{name}' (visible) holds {planes.dtype}, expected "
-                        'uint8 or uint16')
+    planes = _photograph(planes, name)
     return planes if planes.shape[2] == 3 else np.repeat(planes, 3, axis=2)
 
 
@@ -190,7 +201,7 @@ def stack_pair(visible: np.ndarray, infrared: np.ndarray, visible_name: str,
     """Stack the modalities to one image.
 
     Args:
-        visible (np.ndarray): uint8 (H, W, 3), B, G, R.
+        visible (np.ndarray): uint8 (H, W, 3), B, G, R, or grey (H, W, 1).
         infrared (np.ndarray): uint8 (H, W).
         visible_name (str): For messages.
         infrared_name (str): For messages.
@@ -209,9 +220,9 @@ def stack_pair(visible: np.ndarray, infrared: np.ndarray, visible_name: str,
             'the images of a pair must have one size, (height x width): '
             f"'{visible_name}' (visible) is {sizes[0]}, '{infrared_name}' "
             f'(infrared) is {sizes[1]}')
-    # Three times as fast as cv2.merge, twenty times as np.dstack.
-    pair = cv2.cvtColor(np.ascontiguousarray(visible), cv2.COLOR_BGR2BGRA)
-    return cv2.insertChannel(np.ascontiguousarray(infrared), pair, 3)
+    # Twenty times as fast as np.dstack.
+    planes = cv2.split(visible)
+    return cv2.merge([*(planes * (3 // len(planes))), infrared])
 
 
 def split_pair_file(planes: np.ndarray,
@@ -279,7 +290,7 @@ def decode_pair(visible_data: bytes,
     else:
         infrared_name = infrared_name or 'infrared'
         visible = planes
-        infrared = decode_image(infrared_data, infrared_name)
+        infrared = decode_image(infrared_data, infrared_name, grey=True)
         orientations = (exif_orientation(visible_data),
                         exif_orientation(infrared_data))
         if orientations[0] != orientations[1]:
@@ -316,7 +327,7 @@ def combine_planes(visible: np.ndarray,
     Raises:
         PairError: If an image is unusable or the two do not fit each other.
     """
-    visible = to_visible(visible, visible_name)
+    visible = _photograph(visible, visible_name)
     if convert is None:
         infrared = to_infrared(infrared, infrared_name, infrared_range)
     else:

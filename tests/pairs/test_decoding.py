@@ -35,6 +35,24 @@ def with_exif(jpeg, orientation, order='<'):
     return jpeg[:2] + segment + jpeg[2:]
 
 
+@pytest.mark.parametrize('orientation', [1, 6])
+def test_a_jpeg_as_grey_is_its_luma(image, orientation):
+    smooth = cv2.GaussianBlur(image, (0, 0), 5)  # within the colours of a JPEG
+    jpeg = with_exif(encode(smooth, '.jpg'), orientation)
+    grey = decode_image(jpeg, 'a', grey=True)
+    assert grey.shape == (24, 35, 1)
+    luma = cv2.cvtColor(decode_image(jpeg, 'a'), cv2.COLOR_BGR2GRAY)
+    assert np.abs(grey[..., 0].astype(int) - luma).max() <= 1
+    equal = np.repeat(smooth[..., :1], 3, axis=2)
+    jpeg = encode(equal, '.jpg')
+    assert np.array_equal(
+        decode_image(jpeg, 'a', grey=True),
+        decode_image(jpeg, 'a')[..., :1])
+    # Of other formats nothing is lost on the way.
+    png = encode(image)
+    assert np.array_equal(decode_image(png, 'a', grey=True), image)
+
+
 @pytest.mark.parametrize('suffix', ['.png', '.bmp', '.tiff'])
 def test_lossless_formats_come_back(image, suffix):
     assert np.array_equal(decode_image(encode(image, suffix), 'a'), image)
