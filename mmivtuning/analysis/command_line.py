@@ -47,7 +47,8 @@ def add_common_arguments(parser: argparse.ArgumentParser,
         help='for tables (CSV) and pictures (PNG); files of the same names '
         'are replaced')
     add('--visible', metavar='FOLDER', help='visible images, with '
-        '--infrared; else the val_dataloader of the config gives the pairs')
+        '--infrared; else the val_dataloader of the config, or its '
+        'test_dataloader, gives the pairs')
     add('--infrared', metavar='FOLDER', help='infrared images')
     add('--visible-suffix', default='', metavar='END',
         help='how their names end, for example _RGB.jpg')

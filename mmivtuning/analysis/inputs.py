@@ -87,7 +87,7 @@ class PairSource:
         cfg (Config, optional): Whose validation pipeline reads the pairs.
             None: files as they are, needs folders. Defaults to None.
         folders (Folders, optional): None: the validation data set of the
-            config. Defaults to None.
+            config, or its data set of tests. Defaults to None.
         max_pairs (int, optional): Take so many at most, evenly spaced.
             Defaults to None.
 
@@ -126,12 +126,15 @@ class PairSource:
 
     @staticmethod
     def _dataset_config(cfg: Config) -> Dict:
-        """Take the config of the validation data set."""
-        loader = cfg.get('val_dataloader') or {}
-        dataset = loader.get('dataset')
-        if not dataset:
-            raise ValueError(f'{cfg.filename} has no val_dataloader with a '
-                             'dataset: nothing says how pairs are read')
+        """Take the config of the validation data set, or that of tests."""
+        for name in ('val_dataloader', 'test_dataloader'):
+            dataset = (cfg.get(name) or {}).get('dataset')
+            if dataset:
+                break
+        else:
+            raise ValueError(
+                f'{cfg.filename} has no val_dataloader or test_dataloader '
+                'with a dataset: nothing says how pairs are read')
         return dataset.to_dict() if hasattr(dataset, 'to_dict') else dataset
 
     def __len__(self) -> int:
