@@ -90,8 +90,8 @@ def test_labels_may_be_absent(scenes, config, tmp_path):
     assert len(source) == len(list(source)) == 2
 
 
-def test_without_validation_the_test_set_is_taken(config):
-    cfg = read_config(config())
+def test_without_validation_the_test_set_is_taken(scenes, config):
+    cfg = read_config(config(), dict(data_root=str(scenes)))
     expected = len(PairSource(cfg))
     cfg.test_dataloader, cfg.val_dataloader = cfg.val_dataloader, None
     assert len(PairSource(cfg)) == expected
