@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from .recipes import Run, make_run, score
@@ -28,8 +29,8 @@ class Choice:
 
     Args:
         rate (float, optional): None if every rate crashed.
-        scores (dict[float, float]): On the held-out pairs, by rate; empty
-            without tuning.
+        scores (dict[float, float]): On the held-out pairs, by rate, the mean
+            over seeds; empty without tuning.
         remark (str): Why it may not be the best one. Default: ''.
     """
 
@@ -92,9 +93,9 @@ class Conductor:
         if rates is None or len(rates) < 2:
             return []
         return [
-            self._make(
-                present, method, self.study.seeds[0], rate, tuning=True)
+            self._make(present, method, seed, rate, tuning=True)
             for rate in sorted(rates)
+            for seed in self.study.seeds[:present.subject.tuning_seeds]
         ]
 
     def tuning_runs(self) -> List[Run]:
@@ -123,24 +124,26 @@ class Conductor:
                 present.config.optim_wrapper.optimizer.lr
             ]
             return Choice(rates[0], {})
-        found: Dict[float, Result] = {}
+        found: Dict[float, List[Result]] = {run.rate: [] for run in runs}
         for run in runs:
             result = load_result(self.runs, run)
             if result is not None:
-                found[run.rate] = result
+                found[run.rate].append(result)
             elif load_failure(self.runs, run) is None:
                 return None
-        if not found:
+        whole = {rate: results for rate, results in found.items()
+                 if len(results) == subject.tuning_seeds}
+        if not whole:
             return Choice(None, {}, 'every rate crashed')
         measure = subject.measures[0]
         scores = {
-            rate: score(result['scores']['pair'], measure)
-            for rate, result in found.items()
+            rate: mean(score(r['scores']['pair'], measure) for r in results)
+            for rate, results in whole.items()
         }
         # A score that is none is the worst one.
         best = max(scores, key=lambda r: (
             -math.inf if math.isnan(scores[r]) else scores[r],
-            -found[r]['loss']))
+            -mean(result['loss'] for result in whole[r])))
         remarks = []
         if list(scores.values()).count(scores[best]) > 1:
             remarks.append('several rates score alike: the one with the '
@@ -150,7 +153,7 @@ class Conductor:
             f'the {name} of the grid' for name, end in ends.items()
             if best == end
         ]
-        lost = len(runs) - len(found)
+        lost = len(found) - len(whole)
         if lost:
             remarks.append(f'{lost} rate(s) crashed')
         return Choice(best, scores, '; '.join(remarks))
@@ -240,7 +243,8 @@ class Conductor:
         for present in self.present:
             subject = present.subject
             rates = len(subject.rates or [])
-            tuned = (f'{rates} rates of {subject.tuning_steps} steps'
+            tuned = (f'{rates} rates of {subject.tuning_steps} steps, '
+                     f'{subject.tuning_seeds} seed(s)'
                      if rates > 1 else 'no choice of rates')
             shares = ', '.join(f'{f:.0%}' for f in
                                sorted({*subject.fractions, 1.}))

@@ -176,9 +176,13 @@ def _rates(outcome: Outcome) -> List[str]:
     if not tuned:
         return []
     rates = sorted({rate for c in tuned.values() for rate in c.scores})
+    numbers = {p.subject.name: p.subject.tuning_seeds for p in outcome.present}
+    seeds = 'one seed' if set(numbers.values()) == {1} else (
+        'mean over seeds (' + ', '.join(
+            f'{name}: {number}' for name, number in numbers.items()) + ')')
     lines = [
         '## Rates', '', 'Score on training pairs that were held out, by '
-        'rate, one seed; the same grid and steps for every method.', ''
+        f'rate, {seeds}; the same grid and steps for every method.', ''
     ]
     rows = []
     for (subject, method), choice in tuned.items():

@@ -136,6 +136,8 @@ class Subject:
         batch (int): Pairs of a step. Default: 2.
         rates (list[float]): The grid of learning rates. Default: that of
             the config alone, without tuning.
+        tuning_seeds (int): How many of the seeds choose a rate, by their mean
+            score. Default: 1.
         held_out (float): Share of the training pairs on which rates are
             chosen. Default: 0.25.
         fractions (list[float]): Shares of the training pairs. Default: 1.
@@ -159,6 +161,7 @@ class Subject:
     tuning_steps: Optional[int] = None
     batch: int = 2
     rates: Optional[List[float]] = None
+    tuning_seeds: int = 1
     held_out: float = 0.25
     fractions: List[float] = field(default_factory=lambda: [1.])
     fraction_methods: Optional[List[str]] = None
@@ -173,7 +176,7 @@ class Subject:
                              f'found {self.task!r}')
         if (self.folder is None) == (self.scenes is None):
             raise ValueError(f'{where} needs either folder or scenes')
-        for name in ('steps', 'batch'):
+        for name in ('steps', 'batch', 'tuning_seeds'):
             check_number(f'{where}.{name}', getattr(self, name), 1, whole=True)
         if self.tuning_steps is None:
             object.__setattr__(self, 'tuning_steps', max(self.steps // 2, 1))
@@ -238,8 +241,8 @@ _STUDY_KEYS = ('title', 'about', 'methods', 'datasets', 'reference',
 _SETTING_KEYS = ('about', 'methods', 'datasets', 'seeds', 'workers',
                  'checkpoint_interval', 'keep_weights')
 # Of a data set, those that a setting gives all of its data sets.
-_SHARED_KEYS = ('steps', 'tuning_steps', 'batch', 'rates', 'held_out',
-                'fractions', 'fraction_methods', 'step_seconds',
+_SHARED_KEYS = ('steps', 'tuning_steps', 'batch', 'rates', 'tuning_seeds',
+                'held_out', 'fractions', 'fraction_methods', 'step_seconds',
                 'test_seconds')
 
 
@@ -366,6 +369,9 @@ def _parse(content: Any, setting: Optional[str]) -> Study:
     check_list(f'settings.{setting}.seeds', seeds)
     for seed in seeds:
         check_number(f'settings.{setting}.seeds', seed, 0, 2**31, True)
+    for name, subject in subjects.items():
+        check_number(f'datasets.{name}.tuning_seeds', subject.tuning_seeds, 1,
+                     len(seeds), True)
     reference = content['reference']
     _known('reference', [reference], every_method)
     contrasts = content.get('contrasts') or []

@@ -170,6 +170,32 @@ def test_rates_are_chosen_method_by_method(tuned, pretend, tmp_path):
     assert '| iv | 30.0 ± 0.0 | 60.0 ± 0.0 |' in text
 
 
+def test_a_rate_is_chosen_by_the_mean_of_several_seeds(
+        conductor, study_content, pretend, tmp_path):
+    content = study_content()
+    content['settings']['short'].update(
+        methods=['iv', 'full'], rates=[1e-4, 1e-3], tuning_seeds=2)
+    one = conductor(**content)
+    assert len(one.tuning_runs()) == 2 * 2 * 2
+    assert '2 rates of 2 steps, 2 seed(s)' in one.plan(1)
+    # The higher rate leads on the first seed, and learns nothing on the next.
+    scores = {(1e-4, 0): 60., (1e-4, 1): 58., (1e-3, 0): 64., (1e-3, 1): 20.}
+    *most, last = one.tuning_runs()
+    for run in most:
+        pretend(one, run, scores[run.rate, run.seed])
+    assert {method for _, method in one.choices()} == {'iv'}
+    folder = one.runs / last.folder
+    folder.mkdir(parents=True)
+    (folder / FAILURE).write_text('{"reason": "diverged"}')
+    choices = {method: choice for (_, method), choice in one.choices().items()}
+    assert choices['iv'].rate == choices['full'].rate == 1e-4
+    assert choices['iv'].scores == {1e-4: 59., 1e-3: 42.}
+    assert '1 rate(s) crashed' in choices['full'].remark
+    text = write(Outcome(one.study, one), tmp_path / 'page', 'x').read_text()
+    assert 'mean over seeds (tiny: 2)' in text
+    assert '| tiny | iv | 59.0 | 42.0 | 0.0001 |' in text
+
+
 def test_a_method_whose_rates_all_crash_is_left_out(tuned):
     for run in tuned.tuning_runs():
         folder = tuned.runs / run.folder

@@ -63,6 +63,8 @@ def change(content, where, value):
 
 @pytest.mark.parametrize(('where', 'value', 'message'), [
     ('settings.short.rates', ['1e-4'], 'write 1.0e-4'),
+    ('settings.short.tuning_seeds', 4, 'tuning_seeds'),
+    ('settings.short.tuning_seeds', 0, 'tuning_seeds'),
     ('settings.short.rates', [1e-4, 1e-4], 'twice'),
     ('settings.short.seeds', [], 'not empty'),
     ('settings.short.seeds', [0.5], 'an integer'),
