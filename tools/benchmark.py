@@ -75,8 +75,11 @@ def build_stock(config: Dict[str, Any]) -> nn.Module:
         for name, parameter in inspect.signature(parent).parameters.items():
             if parameter.kind is parameter.KEYWORD_ONLY:
                 config.pop(name, None)
-    if 'out_type' in inspect.signature(stock).parameters:
+    known = inspect.signature(stock).parameters
+    if 'out_type' in known:
         config['out_type'] = 'featmap'
+    if 'pad_small_map' in known:  # as ours does
+        config.setdefault('pad_small_map', True)
     return VisiblePlanes(stock(**config))
 
 
