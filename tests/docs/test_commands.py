@@ -176,8 +176,9 @@ PARSED = {
     'docs/tuning_modes.md': [('python -m pytest *', IN_CI)],
     'docs/tutorial.md': [('make backbone', SETS_UP)],
     'docs/verification.md': [
-        ('mim train *', REAL),
-        ('python tools/missing_modality.py *', REAL),
+        ('mim train *', f'{REAL}, or {MINUTES}'),
+        ('python data_prep/make_scenes.py *', f'{REAL}, or {MINUTES}'),
+        ('python tools/missing_modality.py *', f'{REAL}, or {MINUTES}'),
     ],
 }
 
