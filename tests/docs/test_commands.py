@@ -145,6 +145,7 @@ PARSED = {
         ('*make evidence*', 'trains; tests/evidence runs the same study'),
         ('python tools/compare.py *', 'trains for most of an hour'),
         ('python -m mmivtuning rank OUT/*', 'needs the runs of a study'),
+        ('python -m mmivtuning spectrum *', REAL),
         ('python -m pytest *', IN_CI),
     ],
     'docs/export.md': [
