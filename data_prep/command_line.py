@@ -15,7 +15,7 @@ from mmivtuning.pairs import PairError
 from mmivtuning.pairs.benchmarks import BENCHMARKS
 from mmivtuning.pairs.checking import check_tree
 from mmivtuning.pairs.conversion import VERSION, check_counts, convert
-from mmivtuning.pairs.layout import refuse_existing
+from mmivtuning.pairs.layout import Interrupted, refuse_existing
 from mmivtuning.pairs.own_configs import palette_of
 from mmivtuning.pairs.pair_check import PairOptions
 from mmivtuning.pairs.reporting import summary_line
@@ -170,8 +170,10 @@ def main(name: str,
     except (OSError, PairError) as error:
         print(f'error: {error}', file=sys.stderr)
         print('nothing was written', file=sys.stderr)
+    except Interrupted as error:
+        print(f'error: {error}; the same command resumes', file=sys.stderr)
     except KeyboardInterrupt:
-        print('interrupted; the same command goes on', file=sys.stderr)
+        print('interrupted; the same command resumes', file=sys.stderr)
         return 130
     return 1
 

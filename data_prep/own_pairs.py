@@ -21,7 +21,7 @@ from mmivtuning.pairs import PairError, list_names
 from mmivtuning.pairs.checking import check_tree
 from mmivtuning.pairs.conversion import VERSION, convert
 from mmivtuning.pairs.formats import ImageBoxes, read_coco, read_voc
-from mmivtuning.pairs.layout import refuse_existing
+from mmivtuning.pairs.layout import Interrupted, refuse_existing
 from mmivtuning.pairs.own_configs import config_lines, palette_of
 from mmivtuning.pairs.own_data import (
     Match,
@@ -378,8 +378,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except (OSError, PairError) as error:
         print(f'error: {error}', file=sys.stderr)
         print('nothing was written', file=sys.stderr)
+    except Interrupted as error:
+        print(f'error: {error}; the same command resumes', file=sys.stderr)
     except KeyboardInterrupt:
-        print('interrupted; the same command goes on', file=sys.stderr)
+        print('interrupted; the same command resumes', file=sys.stderr)
         return 130
     return 1
 

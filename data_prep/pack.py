@@ -40,6 +40,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         print(f'error: {error}', file=sys.stderr)
         print('nothing was written', file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print('interrupted, nothing was written', file=sys.stderr)
+        return 130
     print(f'{args.out}: {count} files')
     return 0
 

@@ -137,7 +137,7 @@ class Subject:
         rates (list[float]): The grid of learning rates. Default: that of
             the config alone, without tuning.
         tuning_seeds (int): How many of the seeds choose a rate, by their mean
-            score. Default: 1.
+            score; one that crashes with any of them is lost. Default: 1.
         held_out (float): Share of the training pairs on which rates are
             chosen. Default: 0.25.
         fractions (list[float]): Shares of the training pairs. Default: 1.

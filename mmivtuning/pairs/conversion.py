@@ -3,12 +3,13 @@
 A converter in ``data_prep`` says where the files of each pair are (a
 :class:`~mmivtuning.pairs.sources.Plan`); everything else is here: checking
 every file, copying or linking, counts, boxes, statistics, all or nothing. The
-command line is in ``data_prep/command_line.py``. One that was interrupted is
-gone on with.
+command line is in ``data_prep/command_line.py``. A conversion that was
+interrupted is resumed.
 """
 
 import shutil
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import (
@@ -29,6 +30,7 @@ from .errors import PairError
 from .formats import place_boxes, read_label_ids, read_mask, read_voc
 from .journal import Journal, digest_of
 from .layout import (
+    Interrupted,
     PairStatistics,
     atomic_folder,
     coco_document,
@@ -87,15 +89,18 @@ def convert_item(job: Tuple[Item, Optional[dict]], root: Path, facts: dict,
 
     Returns:
         dict: ``problem`` (str) if there is one, else ``file_name``, ``size``,
-        ``boxes``, ``notes``, ``statistics``, and ``sources``, their digest.
-        JSON gives it back as it is.
+        ``boxes``, ``notes``, ``statistics``, a digest of the ``sources`` and
+        the sizes of the files ``written``. JSON gives it back as it is.
     """
     cv2.setNumThreads(1)
     item, finished = job
     classes = facts['classes']
+    written: List[Path] = []
     try:
         sources = digest_of(item, ignore)
-        if finished is not None and finished['sources'] == sources:
+        if finished and finished.get('sources') == sources and all(
+                _size(root / name) == size
+                for name, size in finished['written'].items()):
             return finished
         pair = _read(item)
         size = pair.shape[:2]
@@ -111,26 +116,31 @@ def convert_item(job: Tuple[Item, Optional[dict]], root: Path, facts: dict,
                 read_yolo(item.yolo, classes, size), size, classes,
                 str(item.yolo), ignore)
         if item.labels is not None:
-            _put_labels(item, root, facts, size, link)
+            written.append(_put_labels(item, root, facts, size, link))
         if item.mask is not None:
-            notes = notes + _put_mask(item, root, size, link)
+            path, found = _put_mask(item, root, size, link)
+            written.append(path)
+            notes = notes + found
         if item.visible == item.infrared or item.border:
             file_name = f'{item.stem}.png'
             planes = (pair[..., :3], pair[..., 3])
             for modality, plane in zip(_MODALITIES, planes):
-                _write(root / modality / item.split / file_name, plane)
+                path = root / modality / item.split / file_name
+                written.append(_write(path, plane))
         else:
             file_name = item.stem + item.visible.suffix.lower()
             for modality in _MODALITIES:
                 path = getattr(item, modality)
-                _put(
+                written.append(_put(
                     path, root / modality / item.split /
-                    (item.stem + path.suffix.lower()), link)
+                    (item.stem + path.suffix.lower()), link))
     except (PairError, FileNotFoundError) as error:
         return dict(problem=str(error))
     return dict(
         problem=None,
         sources=sources,
+        written={path.relative_to(root).as_posix(): _size(path)
+                 for path in written},
         file_name=file_name,
         size=list(size),
         boxes=boxes,
@@ -156,9 +166,17 @@ def _read(item: Item) -> np.ndarray:
     return inner
 
 
+def _size(path: Path) -> Optional[int]:
+    """Size of a file, None if there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
 def _put_labels(item: Item, root: Path, facts: dict,
-                size: Tuple[int, int], link: bool) -> None:
-    """Check and place an image of class ids.
+                size: Tuple[int, int], link: bool) -> Path:
+    """Check and place an image of class ids; returns where it is.
 
     Raises:
         PairError: If it is not usable or not of the size of the pair.
@@ -170,15 +188,13 @@ def _put_labels(item: Item, root: Path, facts: dict,
             f"'{item.labels}' is {ids.shape[0]} x {ids.shape[1]} (height x "
             f"width), the pair '{item.visible}' is {size[0]} x {size[1]}")
     target = root / 'labels' / item.split / f'{item.stem}.png'
-    if as_is:
-        _put(item.labels, target, link)
-    else:
-        _write(target, ids)
+    return (_put(item.labels, target, link) if as_is else
+            _write(target, ids))
 
 
 def _put_mask(item: Item, root: Path, size: Tuple[int, int],
-              link: bool) -> List[str]:
-    """Check and place a mask, binarised; returns notes.
+              link: bool) -> Tuple[Path, List[str]]:
+    """Check and place a mask, binarised; returns where it is, and notes.
 
     Raises:
         PairError: If it is not usable or not of the size of the pair.
@@ -193,23 +209,29 @@ def _put_mask(item: Item, root: Path, size: Tuple[int, int],
         _put(item.mask, target, link)
     else:
         _write(target, mask)
-    return [] if mask.any() else [f'{item.mask}: nothing is salient']
+    return target, ([] if mask.any() else
+                    [f'{item.mask}: nothing is salient'])
 
 
-def _put(source: Path, target: Path, link: bool) -> None:
-    """Copy or link a file."""
+def _put(source: Path, target: Path, link: bool) -> Path:
+    """Copy or link a file; returns where it is."""
     # An interrupted conversion may have left one.
     target.unlink(missing_ok=True)
     if link:
         target.symlink_to(source.resolve())
     else:
         shutil.copyfile(source, target)
+    return target
 
 
-def _write(path: Path, image: np.ndarray) -> None:
-    """Write a PNG."""
+def _write(path: Path, image: np.ndarray) -> Path:
+    """Write a PNG; returns where it is."""
+    # An interrupted conversion may have left a link to a source, which would
+    # be written to.
+    path.unlink(missing_ok=True)
     if not cv2.imwrite(str(path), image, _PNG):
         raise OSError(f'{path}: could not be written')
+    return path
 
 
 def convert(name: str,
@@ -246,6 +268,7 @@ def convert(name: str,
     Raises:
         ConversionError: If a file is bad; all of them are named.
         FileExistsError: If ``out`` exists and not ``force``.
+        Interrupted: If a process was killed; the same call resumes.
     """
     facts = facts or BENCHMARKS[name]
     splits = list(dict.fromkeys(item.split for item in plan.items))
@@ -270,7 +293,6 @@ def convert(name: str,
         problems = [r['problem'] for r in records if r['problem']]
         if problems:
             raise ConversionError(problems)
-        journal.remove(root)
         notes = [note for record in records for note in record['notes']]
         counts: Dict[str, int] = {}
         statistics = PairStatistics()
@@ -306,6 +328,7 @@ def convert(name: str,
                 converter=name,
                 converter_version=VERSION,
                 recipe=recipe), 2)
+        journal.remove(root)
     return notes
 
 
@@ -330,5 +353,9 @@ def _run(task: Callable, work: List[tuple], jobs: int) -> Iterator[dict]:
     if jobs == 1 or len(work) < 8:
         yield from map(task, work)
         return
-    with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
-        yield from pool.map(task, work, chunksize=8)
+    try:
+        with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
+            yield from pool.map(task, work, chunksize=8)
+    except BrokenProcessPool as error:
+        raise Interrupted('a process was killed, perhaps for want of memory '
+                          '(fewer --jobs need less)') from error

@@ -41,6 +41,13 @@ def digest_of(item: Item, ignore: Sequence[str] = ()) -> str:
     return digest.hexdigest()
 
 
+def _is_entry(entry: object) -> bool:
+    """Whether a line holds a split, a stem and a record."""
+    return (isinstance(entry, list) and len(entry) == 3
+            and isinstance(entry[0], str) and isinstance(entry[1], str)
+            and isinstance(entry[2], dict))
+
+
 class Journal:
     """The finished pairs of a conversion.
 
@@ -97,16 +104,19 @@ class Journal:
         """Records, None if they are of something else, and their bytes."""
         try:
             lines = (folder / _NAME).read_bytes().splitlines(keepends=True)
-            if json.loads(lines[0]) != self._first:
+            if (json.loads(lines[0]) != self._first
+                    or not lines[0].endswith(b'\n')):
                 return None, 0
         except (OSError, ValueError, IndexError):
             return None, 0
         found, length = {}, len(lines[0])
         for line in lines[1:]:
             try:
-                split, stem, record = json.loads(line)
-            except ValueError:  # cut off
+                entry = json.loads(line)
+            except ValueError:
                 break
-            found[split, stem] = record
+            if not line.endswith(b'\n') or not _is_entry(entry):
+                break
+            found[entry[0], entry[1]] = entry[2]
             length += len(line)
         return found, length

@@ -106,14 +106,16 @@ def exit_on_sigterm() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """Let a worker process end when its parent is killed.
+    """Let a worker process end when its parent does, and not before.
 
     Pass it to a pool as ``initializer``: workers of a pool wait for work for
-    ever otherwise.
+    ever otherwise. Ctrl-C in a terminal reaches workers, too; a pool that
+    loses one while it is told to stop may wait for ever.
     """
     parent = multiprocessing.parent_process()
     if parent is None:
         return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         parent.join()
@@ -145,6 +147,10 @@ def refuse_existing(out: Path, force: bool = False) -> None:
             'layout of mmivtuning is ever replaced')
 
 
+class Interrupted(RuntimeError):
+    """Something ended before it was finished, and can be resumed."""
+
+
 @contextmanager
 def atomic_folder(out: Path,
                   force: bool = False,
@@ -160,11 +166,12 @@ def atomic_folder(out: Path,
         out (Path): The folder to make.
         force (bool): Replace ``out`` if it exists. Default: False.
         resumes (callable, optional): Takes the temporary folder that an
-            ended process has left; whether to go on with it. The folder is
-            then kept when the process is asked to end. Default: None, never.
+            ended process has left; whether to resume with it. The folder is
+            then kept when the process is asked to end, or if the body raises
+            :class:`Interrupted`. Default: None, never.
 
     Yields:
-        Path: The temporary folder, empty unless it is gone on with.
+        Path: The temporary folder, empty unless it is resumed.
 
     Raises:
         FileExistsError: See :func:`refuse_existing`.
@@ -187,7 +194,7 @@ def atomic_folder(out: Path,
         try:
             yield partial
             _swap(partial, out)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit, Interrupted):
             if resumes is None:
                 shutil.rmtree(partial, ignore_errors=True)
             raise

@@ -149,13 +149,19 @@ def list_names(folder: str) -> Iterator[str]:
 
     Raises:
         FileNotFoundError: If the folder does not exist.
+        OSError: If a folder cannot be read.
     """
     root = Path(folder)
     if not root.is_dir():
         raise FileNotFoundError(f"no such folder: '{folder}'")
+
+    def stop(error: OSError) -> None:
+        raise error
+
     # of every folder, where it and those above it really are
     above = {str(root): {os.path.realpath(root)}}
-    for parent, folders, files in os.walk(str(root), followlinks=True):
+    for parent, folders, files in os.walk(
+            str(root), onerror=stop, followlinks=True):
         real = above.pop(parent)
         for name in list(folders):
             path = os.path.join(parent, name)

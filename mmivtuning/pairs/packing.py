@@ -6,9 +6,10 @@ Read by :mod:`mmivtuning.transforms.archive_backends`.
 import os
 import zipfile
 from pathlib import Path
-from typing import Callable, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Iterable, List, Optional, Tuple
 
 from .layout import atomic_file, exit_on_sigterm
+from .matching import list_names
 
 # What is committed at once; LMDB holds it in memory until then.
 _BATCH_BYTES = 64 * 2**20
@@ -25,18 +26,19 @@ def list_entries(folder: Path) -> List[Entry]:
 
     Raises:
         FileNotFoundError: If there is no such folder, or no file in it.
+        OSError: If a folder in it cannot be read.
+        ValueError: If a name is no text in UTF-8.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"no such folder: '{folder}'")
-    found = []
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders.sort()
-        for name in files:
-            path = Path(parent, name)
-            found.append((path.relative_to(folder).as_posix(), path))
-    if not found:
+    entries = []
+    for name in list_names(str(folder)):
+        try:
+            entries.append((name.encode(), name))
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{os.fsencode(name)!r} in '{folder}': expected "
+                             'a name in UTF-8; rename the file') from error
+    if not entries:
         raise FileNotFoundError(f"no files in '{folder}'")
-    return sorted(found, key=lambda entry: entry[0].encode())
+    return [(name, folder / name) for _, name in sorted(entries)]
 
 
 def pack(folder: Path,
@@ -51,7 +53,8 @@ def pack(folder: Path,
     Args:
         folder (Path): The data set; links are followed.
         out (Path): ``*.zip`` or ``*.lmdb``, a file, too.
-        force (bool): Replace ``out``. Default: False.
+        force (bool): Replace ``out``, if it is a link, the link. Default:
+            False.
         progress (callable, optional): Wraps the iterable of entries.
 
     Returns:
@@ -60,9 +63,10 @@ def pack(folder: Path,
     Raises:
         FileExistsError: If ``out`` exists and not ``force``.
         FileNotFoundError: If there is nothing to pack.
+        OSError: If something cannot be read or written.
         ImportError: If ``out`` is an LMDB and ``lmdb`` is not installed.
         ValueError: If ``out`` ends in something else, lies in ``folder``, or
-            a name is too long for a key.
+            a name is no text in UTF-8 or too long for a key.
     """
     writers = {'.zip': _write_zip, '.lmdb': _write_lmdb}
     if out.suffix.lower() not in writers:
@@ -70,7 +74,7 @@ def pack(folder: Path,
                          f"{' or '.join(writers)}")
     if out.is_dir():
         raise FileExistsError(f"'{out}' is a folder, expected a file to make")
-    if out.exists() and not force:
+    if os.path.lexists(out) and not force:
         raise FileExistsError(f"'{out}' exists (--force replaces it)")
     if folder.resolve() in out.resolve().parents:
         raise ValueError(f"'{out}' would lie in what is packed, '{folder}'")
@@ -83,7 +87,8 @@ def pack(folder: Path,
 
 def _write_zip(entries: List[Entry], out: Path, progress: Progress) -> None:
     """Write a zip file."""
-    with zipfile.ZipFile(out, 'w') as archive:
+    # Files of 1970, which containers are full of, become files of 1980.
+    with zipfile.ZipFile(out, 'w', strict_timestamps=False) as archive:
         for name, path in progress(entries):
             archive.write(path, name)
 
@@ -94,6 +99,15 @@ def _write_lmdb(entries: List[Entry], out: Path, progress: Progress) -> None:
         import lmdb
     except ImportError as error:
         raise ImportError('an LMDB needs lmdb: pip install lmdb') from error
+    try:
+        _fill_lmdb(lmdb, entries, out, progress)
+    except lmdb.Error as error:
+        raise OSError(f'the LMDB cannot be written: {error}') from error
+
+
+def _fill_lmdb(lmdb: Any, entries: List[Entry], out: Path,
+               progress: Progress) -> None:
+    """Put every file into a new LMDB."""
     # A value has pages of its own; the tree of keys is small beside them.
     pages = sum(path.stat().st_size // _PAGE + 3 for _, path in entries)
     # Synced once, at the end: an unfinished one is thrown away.

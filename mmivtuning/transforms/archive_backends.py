@@ -12,8 +12,11 @@ pairing needs.
 """
 
 import os
+import posixpath
+import re
 import tempfile
 import zipfile
+import zlib
 from abc import abstractmethod
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +25,8 @@ from typing import Any, Dict, Iterable, Iterator, Optional, Tuple, Union
 from mmengine.fileio import BaseStorageBackend, register_backend
 
 PathLike = Union[str, Path]
+# Its two first pages, which say how many there are.
+_SMALLEST_LMDB = 2 * 4096
 
 
 class ArchiveBackend(BaseStorageBackend):
@@ -48,7 +53,11 @@ class ArchiveBackend(BaseStorageBackend):
     @staticmethod
     @abstractmethod
     def list_names(archive: Any) -> Iterable[str]:
-        """List the names in an archive; those of folders end in ``/``."""
+        """List the names in an archive; those of folders end in ``/``.
+
+        Raises:
+            ValueError: If it is damaged.
+        """
 
     @staticmethod
     @abstractmethod
@@ -66,17 +75,25 @@ class ArchiveBackend(BaseStorageBackend):
         Raises:
             ValueError: If no part of the path ends as archives do.
         """
-        text = str(path).replace('\\', '/')
-        place = text.lower().find(f'{cls.suffix}/')
-        if place < 0 and text.lower().endswith(cls.suffix):
-            return text, ''
-        if place < 0:
+        text = str(path)
+        if os.sep == '\\':
+            text = text.replace('\\', '/')
+        ends = [match.end(1) for match in re.finditer(
+            f'({re.escape(cls.suffix)})(?:/|$)', text, re.I | re.A)]
+        if not ends:
             raise ValueError(f"'{path}': expected a path like "
                              f'data/set{cls.suffix}/visible/0001.png')
-        end = place + len(cls.suffix)
+        # A folder that the archive is in may be called like one.
+        end = next((end for end in ends if not cls.is_folder(text[:end])),
+                   ends[-1])
         # Joined paths may hold ./ and //.
-        name = os.path.normpath(text[end + 1:]).replace('\\', '/')
+        name = posixpath.normpath(text[end + 1:].lstrip('/'))
         return text[:end], '' if name == '.' else name
+
+    @staticmethod
+    def is_folder(path: str) -> bool:
+        """Whether a path with the suffix is a folder and no archive."""
+        return os.path.isdir(path)
 
     @classmethod
     def opened(cls, path: str) -> Tuple[Any, Dict[str, None]]:
@@ -91,8 +108,11 @@ class ArchiveBackend(BaseStorageBackend):
             if not os.path.exists(path):
                 raise FileNotFoundError(f"no such file: '{path}'")
             archive = cls.open_archive(path)
-            cls._opened[key] = (archive,
-                                dict.fromkeys(cls.list_names(archive)))
+            try:
+                names = dict.fromkeys(cls.list_names(archive))
+            except ValueError as error:
+                raise ValueError(f"'{path}' is damaged: {error}") from error
+            cls._opened[key] = (archive, names)
         return cls._opened[key]
 
     def get(self, filepath: PathLike) -> bytes:
@@ -212,7 +232,9 @@ class ZipBackend(ArchiveBackend):
         """
         try:
             return archive.read(name)
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError,
+                NotImplementedError) as error:
+            # The last two: encrypted, or packed in an unknown way.
             raise ValueError(str(error)) from error
 
 
@@ -238,24 +260,62 @@ class LmdbBackend(ArchiveBackend):
         except ImportError as error:
             raise ImportError(f"'{path}' needs lmdb: pip install lmdb"
                               ) from error
+        in_folder = os.path.isdir(path)
+        file = os.path.join(path, 'data.mdb') if in_folder else path
+        if not os.path.isfile(file):
+            raise ValueError(f"'{path}' is no LMDB: a folder without data.mdb")
+        size = os.path.getsize(file)
+        if size < _SMALLEST_LMDB:
+            raise ValueError(f"'{path}' is no LMDB, or one that is cut off: "
+                             f'{size} bytes')
         try:
             # Pairs are read in random order: what lies behind one is not
             # needed next. Nobody writes: no locks, on shared disks either.
-            return lmdb.open(
-                path, subdir=os.path.isdir(path), readonly=True, lock=False,
+            archive = lmdb.open(
+                path, subdir=in_folder, readonly=True, lock=False,
                 readahead=False)
         except lmdb.Error as error:
             raise ValueError(f"'{path}' is no LMDB: {error}") from error
+        # Reading behind the end of a mapped file ends the process.
+        expected = (archive.info()['last_pgno'] + 1) * archive.stat()['psize']
+        if size < expected:
+            archive.close()
+            raise ValueError(
+                f"'{path}' is cut off: {size} bytes, expected {expected}; "
+                'copy it again, or, if it is whole, through mdb_copy -c')
+        return archive
+
+    @staticmethod
+    def is_folder(path: str) -> bool:
+        """Whether a path with the suffix is a folder and no archive."""
+        return os.path.isdir(path) and not os.path.isfile(
+            os.path.join(path, 'data.mdb'))
 
     @staticmethod
     def list_names(archive: Any) -> Iterable[str]:
-        """List the keys."""
-        with archive.begin() as transaction:
-            for key in transaction.cursor().iternext(values=False):
-                yield bytes(key).decode()
+        """List the keys.
+
+        Raises:
+            ValueError: If it is damaged, or a key is no text.
+        """
+        import lmdb
+        try:
+            with archive.begin() as transaction:
+                return [bytes(key).decode() for key in
+                        transaction.cursor().iternext(values=False)]
+        except lmdb.Error as error:
+            raise ValueError(str(error)) from error
 
     @staticmethod
     def read(archive: Any, name: str) -> bytes:
-        """Read the value of a key that there is."""
-        with archive.begin() as transaction:
-            return transaction.get(name.encode())
+        """Read the value of a key that there is.
+
+        Raises:
+            ValueError: If it is damaged.
+        """
+        import lmdb
+        try:
+            with archive.begin() as transaction:
+                return transaction.get(name.encode())
+        except lmdb.Error as error:
+            raise ValueError(str(error)) from error

@@ -1,6 +1,7 @@
 """A conversion that was interrupted is gone on with, to the same bytes."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from mmivtuning.pairs import conversion
 from mmivtuning.pairs.conversion import convert
+from mmivtuning.pairs.layout import Interrupted
 from mmivtuning.pairs.sources import Item, Plan
 
 FACTS = dict(
@@ -117,6 +119,89 @@ def test_what_changed_is_converted_again(tmp_path, whole, converted):
     assert contents(out) == contents(tmp_path / 'new') != whole
 
 
+@pytest.mark.parametrize('line', [
+    b'5\n', b'null\n', b'[[1], "x", {}]\n', b'["train", "x", 1]\n', b'{}\n',
+    b'["train", "001", {}]\n', b'\0\xff\n', b'["train", "001", {}]'])
+def test_a_line_that_is_no_entry(tmp_path, whole, line):
+    plan, out = make_plan(tmp_path / 'source'), tmp_path / 'a' / 'out'
+    left = interrupted(plan, out, 10)
+    with open(left / 'journal.jsonl', 'ab') as file:
+        file.write(line)
+    interrupted(plan, out, 15)
+    convert('set', plan, out, RECIPE, facts=FACTS)
+    assert contents(out) == whole
+
+
+@pytest.mark.parametrize('damage', ['missing', 'empty'])
+def test_a_file_that_is_no_more_is_made_again(tmp_path, whole, damage):
+    plan, out = make_plan(tmp_path / 'source'), tmp_path / 'a' / 'out'
+    left = interrupted(plan, out, 10)
+    for path in left.rglob('*.png'):
+        path.unlink() if damage == 'missing' else path.write_bytes(b'')
+    convert('set', plan, out, RECIPE, facts=FACTS)
+    assert contents(out) == whole
+
+
+def test_links_to_sources_are_not_written_through(tmp_path):
+    facts = dict(FACTS, task='saliency', classes=())
+    items = []
+    for item in make_plan(tmp_path / 'source').items:
+        mask = tmp_path / 'source' / 'mask' / f'{item.stem}.png'
+        mask.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(mask), np.full((30, 40), 255, np.uint8))
+        items.append(item._replace(yolo=None, mask=mask))
+    options = dict(facts=facts, link=True)
+    out = tmp_path / 'a' / 'out'
+    with pytest.raises(KeyboardInterrupt):
+        convert('set', Plan(items, {}, []), out, RECIPE,
+                progress=interrupt_after(10), **options)
+    for item in items:  # to be binarised now, so not linked
+        cv2.imwrite(str(item.mask), np.full((30, 40), 200, np.uint8))
+    before = contents(tmp_path / 'source')
+    convert('set', Plan(items, {}, []), out, RECIPE, **options)
+    assert contents(tmp_path / 'source') == before
+    masks = list((out / 'masks').rglob('*.png'))
+    assert len(masks) == COUNT
+    for mask in masks:
+        assert not mask.is_symlink()
+        assert (cv2.imread(str(mask), -1) == 255).all()
+
+
+def test_killed_while_the_lists_are_written(tmp_path, whole, converted,
+                                            monkeypatch):
+    plan, out = make_plan(tmp_path / 'source'), tmp_path / 'a' / 'out'
+
+    def killed(*_):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(conversion, 'write_json', killed)
+        with pytest.raises(SystemExit):
+            convert('set', plan, out, RECIPE, facts=FACTS)
+    del converted[:]
+    convert('set', plan, out, RECIPE, facts=FACTS)
+    assert converted == []
+    assert contents(out) == whole
+
+
+def test_a_worker_that_is_killed(tmp_path, whole, monkeypatch):
+    plan, out = make_plan(tmp_path / 'source'), tmp_path / 'a' / 'out'
+    main, put = os.getpid(), conversion._put
+
+    def killing(source, target, link):
+        if os.getpid() != main and source.stem == '020':
+            os.kill(os.getpid(), signal.SIGKILL)
+        return put(source, target, link)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(conversion, '_put', killing)
+        with pytest.raises(Interrupted, match='a process was killed'):
+            convert('set', plan, out, RECIPE, facts=FACTS, jobs=2)
+    assert list(out.parent.glob('.out.partial-*/journal.jsonl'))
+    convert('set', plan, out, RECIPE, facts=FACTS, jobs=2)
+    assert contents(out) == whole
+
+
 @pytest.mark.parametrize('change', ['recipe', 'link', 'pairs', 'journal'])
 def test_another_conversion_starts_anew(tmp_path, converted, change):
     plan, out = make_plan(tmp_path / 'source'), tmp_path / 'a' / 'out'
@@ -139,7 +224,8 @@ def test_another_conversion_starts_anew(tmp_path, converted, change):
     assert len(list((out / 'visible').rglob('*.png'))) == len(plan.items)
 
 
-@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize('number', [
+    signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_killed_with_workers(tmp_path, whole, number):
     out = tmp_path / 'a' / 'out'
     code = f'''
@@ -156,7 +242,8 @@ def slowly(records, total):
 convert('set', make_plan(Path({str(tmp_path / 'source')!r})),
         Path({str(out)!r}), RECIPE, facts=FACTS, jobs=2, progress=slowly)
 '''
-    process = subprocess.Popen([sys.executable, '-c', code])
+    process = subprocess.Popen([sys.executable, '-c', code],
+                               start_new_session=True)
     deadline = time.time() + 60
     journals = []
     while not journals or journals[0].read_bytes().count(b'\n') < 5:
@@ -164,7 +251,10 @@ convert('set', make_plan(Path({str(tmp_path / 'source')!r})),
         assert time.time() < deadline
         time.sleep(0.05)
         journals = list(out.parent.glob('.out.partial-*/journal.jsonl'))
-    process.send_signal(number)
+    if number == signal.SIGINT:  # as a terminal does
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
     process.wait(60)
     assert not out.exists()
     assert journals[0].is_file()

@@ -1,5 +1,6 @@
 """All files get in, all or nothing; see also test_archive_backends.py."""
 
+import os
 import sys
 import zipfile
 from pathlib import Path
@@ -82,6 +83,50 @@ def test_bad_input(folder, tmp_path):
     (tmp_path / 'nothing').mkdir()
     with pytest.raises(FileNotFoundError, match='no files'):
         pack(tmp_path / 'nothing', tmp_path / 'a.zip')
+
+
+def test_a_folder_that_cannot_be_read(folder, tmp_path, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith('visible'):
+            raise PermissionError(13, 'Permission denied', str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, 'scandir', refuse)
+    with pytest.raises(PermissionError, match='visible'):
+        pack(folder, tmp_path / 'a.zip')
+    assert not (tmp_path / 'a.zip').exists()
+
+
+@pytest.mark.parametrize('suffix', ['.zip', '.lmdb'])
+def test_links_that_lead_back_and_old_files(folder, tmp_path, suffix):
+    (folder / 'loop').symlink_to('.')
+    (folder / 'visible/loop').symlink_to('..')
+    os.utime(folder / 'b.txt', (0, 0))
+    assert pack(folder, tmp_path / f'a{suffix}') == 5
+
+
+def test_a_link_to_nothing_is_something(folder, tmp_path):
+    (tmp_path / 'a.zip').symlink_to('nowhere.zip')
+    with pytest.raises(FileExistsError, match='--force'):
+        pack(folder, tmp_path / 'a.zip')
+
+
+def test_a_name_that_is_no_text(folder, tmp_path):
+    with open(os.fsencode(folder) + b'/\xff.png', 'wb'):
+        pass
+    for suffix in ('.zip', '.lmdb'):
+        with pytest.raises(ValueError, match=r"xff\.png.*rename the file"):
+            pack(folder, tmp_path / f'a{suffix}')
+
+
+def test_what_lmdb_refuses_is_an_os_error(folder, tmp_path, monkeypatch):
+    # Too small a map, as if the files had grown meanwhile.
+    monkeypatch.setattr(Path, 'read_bytes', lambda self: bytes(2**24))
+    with pytest.raises(OSError, match='the LMDB cannot be written'):
+        pack(folder, tmp_path / 'a.lmdb')
+    assert not (tmp_path / 'a.lmdb').exists()
 
 
 def test_a_name_too_long_for_a_key(folder, tmp_path):

@@ -120,6 +120,52 @@ def test_errors_name_the_file(backend, scenes, tmp_path):
     assert reader.split_path(f'a{suffix}') == (f'a{suffix}', '')
 
 
+@pytest.mark.parametrize('backend', [ZipBackend, LmdbBackend])
+def test_folders_that_are_called_like_an_archive(backend, scenes, tmp_path):
+    suffix, reader = backend.suffix, backend()
+    folder = tmp_path / f'İ{suffix}' / f'b{suffix.upper()}'
+    folder.mkdir(parents=True)
+    path = folder / f'set{suffix}'
+    pack(scenes, path)
+    assert reader.isfile(f'{path}//splits/./val.txt')
+    inner = f'{path}/x{suffix}/y.png'
+    assert reader.split_path(inner) == (str(path), f'x{suffix}/y.png')
+
+
+@pytest.mark.parametrize('share', [0.9, 0.5, 0.02, 0.001, 0])
+@pytest.mark.parametrize('in_folder', [False, True])
+def test_an_lmdb_that_is_cut_off(scenes, tmp_path, share, in_folder):
+    path = tmp_path / 'set.lmdb'
+    pack(scenes, path)
+    data = path.read_bytes()
+    if in_folder:
+        path.unlink()
+        path.mkdir()
+    file = path / 'data.mdb' if in_folder else path
+    file.write_bytes(data[:int(share * len(data))])
+    with pytest.raises(ValueError, match=r"set\.lmdb' is .*cut off"):
+        LmdbBackend().get(f'{path}/splits/val.txt')
+
+
+def test_a_damaged_lmdb_names_it(scenes, tmp_path):
+    path = tmp_path / 'set.lmdb'
+    pack(scenes, path)
+    data = bytearray(path.read_bytes())
+    data[2 * 4096:] = bytes(len(data) - 2 * 4096)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"set\.lmdb' is damaged"):
+        LmdbBackend().get(f'{path}/splits/val.txt')
+
+
+def test_an_lmdb_that_is_a_folder(scenes, tmp_path):
+    path = tmp_path / 'set.lmdb'
+    pack(scenes, tmp_path / 'file.lmdb')
+    path.mkdir()
+    (tmp_path / 'file.lmdb').rename(path / 'data.mdb')
+    assert LmdbBackend().get_text(f'{path}/splits/val.txt') == (
+        scenes / 'splits/val.txt').read_text()
+
+
 def test_a_damaged_zip_names_the_file(scenes, tmp_path):
     path = tmp_path / 'set.zip'
     pack(scenes, path)

@@ -220,7 +220,9 @@ class FusedRoPEAttention(TakenOver, AttentionWithRoPE):
 class FusedWindowMSA(TakenOver, WindowMSA):
     """Window attention through ``scaled_dot_product_attention``.
 
-    The relative position bias and the shift mask are one additive mask.
+    The relative position bias and the shift mask are one additive mask. While
+    the bias trains on a CPU, whose kernels give a mask no gradient, the stock
+    class is the faster one.
     """
 
     resolutions = 2  # for a mask is as large as the matrix that is avoided
@@ -236,6 +238,10 @@ class FusedWindowMSA(TakenOver, WindowMSA):
         Returns:
             Tensor: Shape (B * W, N, C).
         """
+        table = self.relative_position_bias_table
+        if (table.requires_grad and torch.is_grad_enabled()
+                and x.device.type == 'cpu'):
+            return super().forward(x, mask)
         windows = 1 if mask is None else mask.shape[0]
         length = x.shape[1]
         # windows that have masks of their own become heads
@@ -243,7 +249,6 @@ class FusedWindowMSA(TakenOver, WindowMSA):
             -1, windows, length, 3, self.num_heads,
             self.embed_dims // self.num_heads).permute(3, 0, 1, 4, 2,
                                                        5).flatten(2, 3)
-        table = self.relative_position_bias_table
         bias = self.cache.get(
             'bias', (table, ) if mask is None else (table, mask),
             lambda: self._bias(mask))
