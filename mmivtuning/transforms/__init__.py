@@ -1,6 +1,6 @@
 """Transforms of pairs and backends of their files; they need mmcv only."""
 
-from .archive_backends import LmdbBackend, ZipBackend
+from .archive_backends import ArchiveBackend, LmdbBackend, ZipBackend
 from .loading import LoadPairedImage
 from .modality import OnModality
 from .robust import (
@@ -10,6 +10,7 @@ from .robust import (
 )
 
 __all__ = [
-    'LmdbBackend', 'LoadPairedImage', 'OnModality', 'RandomInfraredGain',
-    'RandomInfraredShift', 'RandomModalityDrop', 'ZipBackend'
+    'ArchiveBackend', 'LmdbBackend', 'LoadPairedImage', 'OnModality',
+    'RandomInfraredGain', 'RandomInfraredShift', 'RandomModalityDrop',
+    'ZipBackend'
 ]
