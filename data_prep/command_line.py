@@ -160,8 +160,20 @@ def main(name: str,
     args = parser.parse_args(argv)
     if args.jobs < 1:
         parser.error(f'--jobs must be at least 1, got {args.jobs}')
+    return told(lambda: _convert_source(name, planner, args))
+
+
+def told(work: Callable[[], int]) -> int:
+    """Run a conversion, and tell what goes wrong.
+
+    Args:
+        work (Callable): Returns the exit status.
+
+    Returns:
+        int: That status; 1 after an error, 130 after Ctrl-C.
+    """
     try:
-        return _convert_source(name, planner, args)
+        return work()
     except ConversionError as error:
         for problem in error.problems:
             print(f'error: {problem}', file=sys.stderr)

@@ -15,13 +15,13 @@ import sys
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from command_line import holds, plain, progress_bar
+from command_line import holds, plain, progress_bar, told
 
 from mmivtuning.pairs import PairError, list_names
 from mmivtuning.pairs.checking import check_tree
 from mmivtuning.pairs.conversion import VERSION, convert
 from mmivtuning.pairs.formats import ImageBoxes, read_coco, read_voc
-from mmivtuning.pairs.layout import Interrupted, refuse_existing
+from mmivtuning.pairs.layout import refuse_existing
 from mmivtuning.pairs.own_configs import config_lines, palette_of
 from mmivtuning.pairs.own_data import (
     Match,
@@ -368,22 +368,7 @@ def make(args: argparse.Namespace) -> int:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run from the command line; returns the exit status."""
     args = parse_args(argv)
-    try:
-        return make(args)
-    except ConversionError as error:
-        for problem in error.problems:
-            print(f'error: {problem}', file=sys.stderr)
-        print(f'{len(error.problems)} problem(s), nothing was written',
-              file=sys.stderr)
-    except (OSError, PairError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        print('nothing was written', file=sys.stderr)
-    except Interrupted as error:
-        print(f'error: {error}; the same command resumes', file=sys.stderr)
-    except KeyboardInterrupt:
-        print('interrupted; the same command resumes', file=sys.stderr)
-        return 130
-    return 1
+    return told(lambda: make(args))
 
 
 if __name__ == '__main__':

@@ -194,12 +194,10 @@ def atomic_folder(out: Path,
         try:
             yield partial
             _swap(partial, out)
-        except (KeyboardInterrupt, SystemExit, Interrupted):
-            if resumes is None:
+        except BaseException as error:
+            stopped = (KeyboardInterrupt, SystemExit, Interrupted)
+            if resumes is None or not isinstance(error, stopped):
                 shutil.rmtree(partial, ignore_errors=True)
-            raise
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
             raise
 
 
