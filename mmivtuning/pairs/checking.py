@@ -9,19 +9,17 @@ import hashlib
 import json
 import os
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-import cv2
 import numpy as np
 
 from .hashing import near_pairs
-from .layout import end_with_parent
 from .pair_check import PairOptions, PairRecord, check_pair
 from .problems import ERROR, WARNING, Problem
+from .processes import one_opencv_thread, worker_pool
 from .tree import UNLISTED, Folders, FoundPair, Tree, read_tree
 
 # Of the journal: raise it with every change of what a record holds.
@@ -160,7 +158,6 @@ def check_part(pairs: Sequence[FoundPair], root: Path,
         dict: ``records`` (fields of :class:`PairRecord`), ``histograms``
         (nested list (4, 256)), as they come back from the journal.
     """
-    cv2.setNumThreads(1)
     records, total = [], np.zeros((4, 256), np.int64)
     for pair in pairs:
         record, histograms = check_pair(root, pair, options)
@@ -223,9 +220,10 @@ def _append(journal: Path, key: str, result: dict) -> None:
 def _run(task: Callable, parts: List[List[FoundPair]], jobs: int):
     """Do the work in order, yielding results."""
     if jobs == 1 or len(parts) < 2:
-        yield from map(task, parts)
+        with one_opencv_thread():
+            yield from map(task, parts)
         return
-    with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
+    with worker_pool(jobs) as pool:
         futures = [pool.submit(task, part) for part in parts]
         try:
             for future in futures:

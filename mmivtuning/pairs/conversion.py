@@ -8,7 +8,6 @@ interrupted is resumed.
 """
 
 import shutil
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
@@ -34,10 +33,10 @@ from .layout import (
     PairStatistics,
     atomic_folder,
     coco_document,
-    end_with_parent,
     write_json,
     write_stems,
 )
+from .processes import one_opencv_thread, worker_pool
 from .reading import read_pair
 from .sources import ConversionError, Item, Plan
 from .yolo import read_yolo
@@ -92,7 +91,6 @@ def convert_item(job: Tuple[Item, Optional[dict]], root: Path, facts: dict,
         ``boxes``, ``notes``, ``statistics``, a digest of the ``sources`` and
         the sizes of the files ``written``. JSON gives it back as it is.
     """
-    cv2.setNumThreads(1)
     item, finished = job
     classes = facts['classes']
     written: List[Path] = []
@@ -351,10 +349,11 @@ def _coco(facts: dict, records: List[dict]) -> dict:
 def _run(task: Callable, work: List[tuple], jobs: int) -> Iterator[dict]:
     """Do the work in order."""
     if jobs == 1 or len(work) < 8:
-        yield from map(task, work)
+        with one_opencv_thread():
+            yield from map(task, work)
         return
     try:
-        with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
+        with worker_pool(jobs) as pool:
             yield from pool.map(task, work, chunksize=8)
     except BrokenProcessPool as error:
         raise Interrupted('a process was killed, perhaps for want of memory '

@@ -12,11 +12,9 @@ The layout of ``<out>``::
 
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
 import signal
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import (
@@ -103,25 +101,6 @@ def exit_on_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-def end_with_parent() -> None:
-    """Let a worker process end when its parent does, and not before.
-
-    Pass it to a pool as ``initializer``: workers of a pool wait for work for
-    ever otherwise. Ctrl-C in a terminal reaches workers, too; a pool that
-    loses one while it is told to stop may wait for ever.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def refuse_existing(out: Path, force: bool = False) -> None:

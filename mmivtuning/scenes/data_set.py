@@ -2,7 +2,6 @@
 
 import json
 import os
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
@@ -15,11 +14,11 @@ from ..pairs.layout import (
     PairStatistics,
     atomic_folder,
     coco_document,
-    end_with_parent,
     run_length,
     write_json,
     write_stems,
 )
+from ..pairs.processes import one_opencv_thread, worker_pool
 from .scene import make_scene
 
 VERSION = 1
@@ -45,7 +44,6 @@ def write_scene(job: Tuple[str, int], root: Path, size: Tuple[int, int],
     Returns:
         dict: ``stem``, ``night``, ``file_name``, ``boxes``, ``statistics``.
     """
-    cv2.setNumThreads(1)
     split, index = job
     scene = make_scene((seed, SPLITS.index(split), index), *size)
     stem = f'{split}_{index:05d}' + ('N' if scene.night else 'D')
@@ -183,7 +181,8 @@ def _holds(out: Path, recipe: dict) -> bool:
 def _run(task: partial, work: list, jobs: int) -> list:
     """Do the work, in order, with a progress bar."""
     if jobs == 1 or len(work) < 8:
-        return [task(job) for job in track(work, 'Making scenes')]
-    with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
+        with one_opencv_thread():
+            return [task(job) for job in track(work, 'Making scenes')]
+    with worker_pool(jobs) as pool:
         done = pool.map(task, work, chunksize=4)
         return list(track(done, 'Making scenes', total=len(work)))
