@@ -175,7 +175,7 @@ class Conductor:
                     fraction: float) -> List[Run]:
         """List the runs of a seed and fraction on a data set."""
         subject = present.subject
-        if fraction not in {*subject.fractions, 1.}:
+        if fraction not in subject.shares:
             return []
         names = list(self.study.methods)
         if fraction < 1 and subject.fraction_methods:
@@ -247,7 +247,7 @@ class Conductor:
                      f'{subject.tuning_seeds} seed(s)'
                      if rates > 1 else 'no choice of rates')
             shares = ', '.join(f'{f:.0%}' for f in
-                               sorted({*subject.fractions, 1.}))
+                               subject.shares)
             lines.append(
                 f'{subject.name}: {len(present.positions)} training and '
                 f'{present.tested} validation pairs; {subject.steps} steps '

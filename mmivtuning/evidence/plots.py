@@ -76,7 +76,7 @@ def draw_fractions(outcome: Outcome, path: Path) -> bool:
         for name in outcome.study.methods:
             shares: List[float] = []
             means: List[float] = []
-            for share in sorted({*subject.fractions, 1.}):
+            for share in subject.shares:
                 cell = outcome.cell(
                     subject.name, name, measure, fraction=share)
                 if cell is not None:

@@ -1,7 +1,7 @@
 """What a study writes: a page in Markdown, tables as CSV, plots."""
 
 from pathlib import Path
-from typing import Any, Iterable, List, Optional, Sequence
+from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
 from mmivtuning.analysis.command_line import write_csv
 from mmivtuning.pairs.reporting import write_atomically
@@ -111,29 +111,52 @@ def _subject_section(outcome: Outcome, present: Present) -> List[str]:
     ], rows)
     idle = outcome.idle(subject.name, first)
     if idle:
+        named = ', '.join(f'{run.label} (loss {loss:.3f})'
+                          for run, loss in idle)
         lines += [
-            '**Learnt nothing** (one class right and no other, or no box): '
-            f'{", ".join(run.label for run in idle)}. Differences of these '
-            'runs are no evidence.', ''
+            f'**One class only, or no box, is predicted** by {named}. Either '
+            'nothing was learnt, or what was learnt keeps a probability '
+            'below a half: a loss like that of other seeds (runs.csv) says '
+            'the latter. Differences of these runs are no evidence.', ''
         ]
     contrasts = outcome.contrasts()
     if contrasts:
         lines += ['Differences on the pair, in points, seed by seed:', '']
-        lines += table([
-            'first − second', 'mean', 'by seed', f'{LEVEL:.0%} over seeds',
-            f'{LEVEL:.0%} over pairs', 'first is better'
-        ], [[f'{a} − {b}', *_difference(
-            outcome.difference(subject.name, a, b, first))]
-            for a, b in contrasts])
-    shares = sorted({*subject.fractions, 1.})
-    if len(shares) > 1:
-        lines += ['By share of the training pairs:', '']
-        lines += table(['method', *(f'{share:.0%}' for share in shares)], [
-            [name, *(spread(outcome.cell(subject.name, name, first,
-                                         fraction=share))
-                     for share in shares)]
-            for name in methods
-        ])
+        lines += _differences([(f'{a} − {b}',
+                                outcome.difference(subject.name, a, b, first))
+                               for a, b in contrasts])
+    return lines + _shares_section(outcome, present)
+
+
+def _differences(
+        named: Iterable[Tuple[str, Optional[Difference]]]) -> List[str]:
+    """Write a table of differences."""
+    return table([
+        'first − second', 'mean', 'by seed', f'{LEVEL:.0%} over seeds',
+        f'{LEVEL:.0%} over pairs', 'first is better'
+    ], [[name, *_difference(found)] for name, found in named])
+
+
+def _shares_section(outcome: Outcome, present: Present) -> List[str]:
+    """Write what shares of the training pairs give; [] for all alone."""
+    subject = present.subject
+    first, shares = subject.measures[0], subject.shares
+    if len(shares) < 2:
+        return []
+    lines = ['By share of the training pairs:', '']
+    lines += table(['method', *(f'{share:.0%}' for share in shares)], [
+        [name, *(spread(outcome.cell(subject.name, name, first,
+                                     fraction=share)) for share in shares)]
+        for name in outcome.study.methods
+    ])
+    gaps = [(f'{a} − {b}, {share:.0%}',
+             outcome.difference(subject.name, a, b, first, share))
+            for share in shares if share < 1
+            for a, b in outcome.contrasts()]
+    gaps = [(name, found) for name, found in gaps if found is not None]
+    if gaps:
+        lines += ['Differences at shares of the training pairs, on the pair, '
+                  'in points, seed by seed:', '', *_differences(gaps)]
     return lines
 
 

@@ -208,6 +208,11 @@ class Subject:
             first = Measure(self.measure, first.key, first.scale)
         return (first, *others)
 
+    @property
+    def shares(self) -> List[float]:
+        """The shares of the training pairs, rising; the last one is 1."""
+        return sorted({*self.fractions, 1.})
+
 
 @dataclass(frozen=True)
 class Claim:

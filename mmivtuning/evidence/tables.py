@@ -16,9 +16,9 @@ RUN_COLUMNS = ('data set', 'method', 'fraction', 'seed', 'rate', 'tested on',
                'trainable in the backbone', 'trainable', 'steps')
 SUMMARY_COLUMNS = ('data set', 'method', 'fraction', 'tested on', 'measure',
                    'seeds', 'mean', 'standard deviation')
-DIFFERENCE_COLUMNS = ('data set', 'better', 'than', 'measure', 'seeds',
-                      'mean', 'standard deviation', 'seeds low', 'seeds high',
-                      'pairs low', 'pairs high', 'verdict')
+DIFFERENCE_COLUMNS = ('data set', 'better', 'than', 'fraction', 'measure',
+                      'seeds', 'mean', 'standard deviation', 'seeds low',
+                      'seeds high', 'pairs low', 'pairs high', 'verdict')
 
 
 class Cell(NamedTuple):
@@ -100,22 +100,28 @@ class Outcome:
         return float(np.median(found)) if found else None
 
     def difference(self, subject: str, better: str, than: str,
-                   measure: Measure) -> Optional[Difference]:
+                   measure: Measure,
+                   fraction: float = 1.) -> Optional[Difference]:
         """Compare two methods on the pair."""
-        cells = [self.cell(subject, name, measure) for name in (better, than)]
+        cells = [
+            self.cell(subject, name, measure, fraction=fraction)
+            for name in (better, than)
+        ]
         if None in cells:
             return None
         seeds = sorted(set(cells[0].by_seed) & set(cells[1].by_seed))
         samples = tuple([
-            load_samples(self.folder, self.of(subject, name)[seed][0], 'pair')
+            load_samples(self.folder,
+                         self.of(subject, name, fraction)[seed][0], 'pair')
             for seed in seeds
         ] for name in (better, than))
         if not seeds or any(s is None for part in samples for s in part):
             samples = None
         return compare(cells[0].by_seed, cells[1].by_seed, samples)
 
-    def idle(self, subject: str, measure: Measure) -> List[Run]:
-        """List the runs that learnt nothing.
+    def idle(self, subject: str,
+             measure: Measure) -> List[Tuple[Run, float]]:
+        """List the runs that predict one thing only, with their losses.
 
         A segmentor that gets one class right and no other, a detector
         without any mAP: differences between them say nothing.
@@ -128,10 +134,10 @@ class Outcome:
             if samples is not None and samples.ndim == 3:
                 hits = samples[:, 0].sum(0) > 0
                 if hits.sum() < 2:
-                    listed.append(run)
+                    listed.append((run, result['loss']))
             elif (measure.key.startswith('coco/')
                   and score(result['scores']['pair'], measure) == 0):
-                listed.append(run)
+                listed.append((run, result['loss']))
         return listed
 
     def contrasts(self) -> List[Tuple[str, str]]:
@@ -171,7 +177,7 @@ def summary_rows(outcome: Outcome) -> Iterator[Tuple[Any, ...]]:
     for present in outcome.present:
         subject = present.subject
         for method in outcome.study.methods.values():
-            for fraction in sorted({*subject.fractions, 1.}):
+            for fraction in subject.shares:
                 for condition in method.tests:
                     for measure in subject.measures:
                         cell = outcome.cell(subject.name, method.name,
@@ -184,15 +190,17 @@ def summary_rows(outcome: Outcome) -> Iterator[Tuple[Any, ...]]:
 
 
 def difference_rows(outcome: Outcome) -> Iterator[Tuple[Any, ...]]:
-    """Yield a row for each comparison on each data set."""
+    """Yield a row for each comparison, share of the pairs and data set."""
     for present in outcome.present:
         subject = present.subject
         measure = subject.measures[0]
-        for better, than in outcome.contrasts():
-            found = outcome.difference(subject.name, better, than, measure)
-            if found is not None:
-                nothing = ('', '')
-                yield (subject.name, better, than, measure.name,
-                       len(found.by_seed), found.mean, found.deviation,
-                       *(found.seeds or nothing), *(found.pairs or nothing),
-                       found.verdict)
+        for fraction in reversed(subject.shares):
+            for better, than in outcome.contrasts():
+                found = outcome.difference(subject.name, better, than,
+                                           measure, fraction)
+                if found is not None:
+                    nothing = ('', '')
+                    yield (subject.name, better, than, fraction, measure.name,
+                           len(found.by_seed), found.mean, found.deviation,
+                           *(found.seeds or nothing),
+                           *(found.pairs or nothing), found.verdict)

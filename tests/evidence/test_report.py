@@ -48,7 +48,7 @@ def test_the_page(finished, tmp_path):
     assert '| iv beats full (iv − full) | holds (+9.8) |' in text
     assert '| full beats frozen (full − frozen) | undecided (-0.5) |' in text
     assert 'Not finished' not in text
-    assert 'Learnt nothing' not in text
+    assert 'One class only' not in text
     assert (path.parent / 'scores.png').stat().st_size > 1000
     assert not (path.parent / 'fractions.png').exists()
 
@@ -114,7 +114,8 @@ def test_one_class_alone_is_nothing_learnt(conductor, pretend, tmp_path):
     for run in one.final_runs(one.choices()):
         pretend(one, run, 30., lazy if run.method == 'full' else areas(30.))
     text = write(Outcome(one.study, one), tmp_path / 'page', 'x').read_text()
-    line = next(t for t in text.splitlines() if 'Learnt nothing' in t)
+    line = next(t for t in text.splitlines() if 'One class only' in t)
+    assert 'tiny-full-100-0.001-seed0 (loss 0.500)' in line
     assert line.count('tiny-full') == 3
     assert 'tiny-iv' not in line
 
@@ -125,16 +126,16 @@ def tuned(conductor, study_content):
     content = study_content()
     content['settings']['short'].update(
         rates=[1e-4, 1e-3, 1e-2], fractions=[0.5, 1],
-        fraction_methods=['iv'])
+        fraction_methods=['iv', 'full'])
     return conductor(**content)
 
 
 def test_rates_are_chosen_method_by_method(tuned, pretend, tmp_path):
     assert tuned.final_runs(tuned.choices()) == []
-    # 3 rates of 4 methods; then 4 methods and half the pairs for one.
+    # 3 rates of 4 methods; then 4 methods and half the pairs for two.
     number, seconds = tuned.remaining()
-    assert number == 12 + 3 * 4 + 3
-    assert '27 are to be done' in tuned.plan(2)
+    assert number == 12 + 3 * 4 + 3 * 2
+    assert '30 are to be done' in tuned.plan(2)
     best = dict(iv=1e-3, full=1e-4)
     for run in tuned.tuning_runs():
         if run.method == 'seen' and run.rate == 1e-2:
@@ -156,18 +157,26 @@ def test_rates_are_chosen_method_by_method(tuned, pretend, tmp_path):
     assert choices['seen'].rate == 1e-3
     assert '1 rate(s) crashed' in choices['seen'].remark
     runs = tuned.final_runs(tuned.choices())
-    assert len(runs) == 15
+    assert len(runs) == 18
     assert {run.rate for run in runs if run.method == 'full'} == {1e-4}
     # All pairs come first.
-    assert [run.fraction for run in runs] == [1.] * 12 + [0.5] * 3
+    assert [run.fraction for run in runs] == [1.] * 12 + [0.5] * 6
     for run in runs:
-        pretend(tuned, run, 60. * run.fraction)
+        value = 60. * run.fraction - (run.method == 'full') * (3. + run.seed)
+        pretend(tuned, run, value, areas(value))
     page = write(Outcome(tuned.study, tuned), tmp_path / 'page', 'x')
     text = page.read_text()
     assert '| tiny | iv | 40.0 | 50.0 | 40.0 | 0.001 | – |' in text
     assert 'By share of the training pairs' in text
     assert (page.parent / 'fractions.png').is_file()
     assert '| iv | 30.0 ± 0.0 | 60.0 ± 0.0 |' in text
+    assert '| iv − full, 50% | +4.0 | +3.0, +4.0, +5.0 | ' in text
+    # Others have no run at that share.
+    assert 'iv − frozen, 50%' not in text
+    found = [(row['better'], row['than'], float(row['fraction']))
+             for row in rows(page.parent / 'differences.csv')]
+    assert found == [
+        *((a, b, 1.) for a, b in Outcome(tuned.study, tuned).contrasts()), ('iv', 'full', .5)]
 
 
 def test_a_rate_is_chosen_by_the_mean_of_several_seeds(
