@@ -41,12 +41,12 @@ ROOT = Path(__file__).resolve().parent.parent
 SEGMENTATION = ('configs/segmentation/scenes/'
                 'dinov2-s_segformer_{tuning}_2k_scenes-224x294.py')
 DETECTION = ('configs/detection/scenes/'
-             'dinov2-s_fcos-small_iv_12e_scenes-224x294.py')
+             'dinov2-s_atss-small_iv_24e_scenes-224x294.py')
 SALIENCY = ('configs/salient_object/scenes/'
             'dinov2-s_segformer_iv_demo_scenes-saliency-224x294.py')
 BATCH_SIZE = 2
 SEED = 0
-RATES = dict(segmentation=1e-3, detection=5e-4, saliency=5e-4)
+RATES = dict(segmentation=1e-3, detection=3e-4, saliency=5e-4)
 # Nine pixels in ten are background, and there are few steps.
 CLASS_WEIGHT = [0.2, 1., 1., 1., 1.]
 PICTURES = 4

@@ -1,13 +1,17 @@
-# DINOv2-S, IV-tuned, with a small FCOS on FLIR-aligned.
+# DINOv2-S, IV-tuned, with a small ATSS on FLIR-aligned.
 _base_ = [
     '../../_base_/models/backbones/dinov2-s.py',
-    '../../_base_/models/fcos_fpn_small.py',
+    '../../_base_/models/atss_fpn_small.py',
     '../../_base_/datasets/flir_flat_detection.py',
-    '../../_base_/schedules/schedule_12e_det.py',
+    '../../_base_/schedules/schedule_24e_det.py',
     '../../_base_/default_runtime_det.py'
 ]
 model = dict(
     data_preprocessor=dict(mean=_base_.mean, std=_base_.std),
-    backbone=_base_.pretrained_backbone,
-    neck=dict(in_channels=_base_.backbone_channels),
+    backbone=dict(
+        _base_.pretrained_backbone,
+        prompt_init='identity',
+        out_indices=_base_.layers,
+        pyramid_strides=_base_.strides),
+    neck=dict(in_channels=_base_.backbone_channels[:3]),
     bbox_head=dict(num_classes=_base_.num_classes))

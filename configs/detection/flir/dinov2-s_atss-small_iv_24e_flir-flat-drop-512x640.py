@@ -1,6 +1,6 @@
-# DINOv2-S, IV-tuned, with a small FCOS on crops of FLIR-aligned of which a
+# DINOv2-S, IV-tuned, with a small ATSS on pairs of FLIR-aligned of which a
 # modality is missing now and then.
-_base_ = './dinov2-s_fcos-small_iv_24e_flir-flat-crop-256x320.py'
+_base_ = './dinov2-s_atss-small_iv_24e_flir-flat-512x640.py'
 train_pipeline = [
     *_base_.train_pipeline[:-1],
     dict(type='mmivtuning.RandomModalityDrop', mean=_base_.mean),
