@@ -63,7 +63,7 @@ test: backbone ## the test suite without the slow tests (at most 20 minutes)
 test-slow: backbone ## the slow tests only
 	@$(PYTEST) $(TESTS) -m slow
 
-evidence: backbone ## compare methods and check the paper's claims: EVIDENCE=smoke|small|saliency|medium|full
+evidence: backbone ## compare methods and check the paper's claims: EVIDENCE=smoke|small|saliency|detection|medium|full
 	@OMP_WAIT_POLICY=PASSIVE $(RUN) tools/compare.py configs/studies/evidence.yml --setting $(EVIDENCE) --out work_dirs/evidence/$(EVIDENCE)
 
 docs: environment ## the documentation, into docs/_build; warnings are errors

@@ -1,6 +1,5 @@
-# ATSS with a narrow neck, one convolution a branch and three levels: of the
-# detectors tried it learns most from few pairs and few steps, see
-# docs/verification.md.
+# ATSS with a narrow neck, one convolution a branch and three levels: it learns
+# from few pairs in few steps, see docs/evidence/README.md.
 # The file of a model adds the backbone, its channels and the classes.
 channels = 96
 norm_cfg = dict(type='GN', num_groups=32)
