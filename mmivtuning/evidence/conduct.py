@@ -162,8 +162,8 @@ class Conductor:
         """List the runs that are compared: seed by seed, all pairs first."""
         listed = []
         fractions = sorted(
-            {f for p in self.present for f in p.subject.fractions}
-            | {1.}, reverse=True)
+            {share for p in self.present for share in p.subject.shares},
+            reverse=True)
         for fraction in fractions:
             for seed in self.study.seeds:
                 for present in self.present:

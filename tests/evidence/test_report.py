@@ -107,7 +107,7 @@ def test_absent_sets_are_on_the_page(conductor, study_content, tmp_path,
     assert '- field: MMIVTUNING_REAL_DATA is not set' in text
 
 
-def test_one_class_alone_is_nothing_learnt(conductor, pretend, tmp_path):
+def test_runs_that_predict_one_class_are_named(conductor, pretend, tmp_path):
     one = conductor()
     lazy = areas(90.)
     lazy[:, 0, 1:] = 0
@@ -176,7 +176,9 @@ def test_rates_are_chosen_method_by_method(tuned, pretend, tmp_path):
     found = [(row['better'], row['than'], float(row['fraction']))
              for row in rows(page.parent / 'differences.csv')]
     assert found == [
-        *((a, b, 1.) for a, b in Outcome(tuned.study, tuned).contrasts()), ('iv', 'full', .5)]
+        *((a, b, 1.) for a, b in Outcome(tuned.study, tuned).contrasts()),
+        ('iv', 'full', .5)
+    ]
 
 
 def test_a_rate_is_chosen_by_the_mean_of_several_seeds(
