@@ -3,7 +3,8 @@
 #   PYTHON=python3.11        the interpreter that makes the environment
 #   STACK=openmmlab|onedl    which releases of the OpenMMLab packages
 #   VENV=.venv/openmmlab     where the environment lives
-#   EVIDENCE=smoke           how long `make evidence` is
+#   STUDY=evidence|ablations what `make evidence` compares
+#   EVIDENCE=smoke           how long it is: a setting of the study
 
 SHELL := /bin/bash
 # An interpreter on PATH may be a shim that does not run: try each.
@@ -35,7 +36,8 @@ else
 endif
 RUN := '$(VENV)/bin/python'
 TESTS ?= tests
-# How long the study is.
+# The study, a file of configs/studies, and how long it is.
+STUDY ?= evidence
 EVIDENCE ?= smoke
 # One thread a process, and a process a core: threads that wait for each other
 # on a shared machine make a step ten times slower.
@@ -63,8 +65,8 @@ test: backbone ## the test suite without the slow tests (at most 20 minutes)
 test-slow: backbone ## the slow tests only
 	@$(PYTEST) $(TESTS) -m slow
 
-evidence: backbone ## compare methods and check the paper's claims: EVIDENCE=smoke|small|saliency|detection|medium|full
-	@OMP_WAIT_POLICY=PASSIVE $(RUN) tools/compare.py configs/studies/evidence.yml --setting $(EVIDENCE) --out work_dirs/evidence/$(EVIDENCE)
+evidence: backbone ## compare methods and check the paper's claims: EVIDENCE=smoke|small|medium|...|full STUDY=evidence|ablations
+	@OMP_WAIT_POLICY=PASSIVE $(RUN) tools/compare.py configs/studies/$(STUDY).yml --setting $(EVIDENCE) --out work_dirs/$(STUDY)/$(EVIDENCE)
 
 docs: environment ## the documentation, into docs/_build; warnings are errors
 	@$(RUN) -m sphinx -W --keep-going -b html docs docs/_build

@@ -14,6 +14,7 @@ runs crashed, 2 if the study cannot be carried out, 130 if it was interrupted.
 """
 
 import argparse
+import os
 import shutil
 import sys
 import warnings
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from mmivtuning.evidence.conduct import Conductor
-from mmivtuning.evidence.report import PAGE, write
+from mmivtuning.evidence.report import SHOWN, write
 from mmivtuning.evidence.study import read_study
 from mmivtuning.evidence.tables import Outcome
 
@@ -54,7 +55,10 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def command_of(args: argparse.Namespace) -> str:
     """Return the command as it is repeated, without this machine's paths."""
     setting = f' --setting {args.setting}' if args.setting else ''
-    return (f'python tools/compare.py {Path(args.study).as_posix()}{setting} '
+    study = Path(os.path.relpath(args.study))
+    if '..' in study.parts:
+        study = Path(study.name)
+    return (f'python tools/compare.py {study.as_posix()}{setting} '
             '--out OUT')
 
 
@@ -64,11 +68,18 @@ def say(text: str) -> None:
 
 
 def publish(source: Path, target: Path) -> None:
-    """Copy what may be shown to others: tables and plots."""
+    """Copy what may be shown to others, and that alone: tables and plots.
+
+    Raises:
+        ValueError: If both are one folder.
+    """
+    if source.resolve() == target.resolve():
+        raise ValueError(f'--publish {target} is --out: name another folder')
     target.mkdir(parents=True, exist_ok=True)
-    for pattern in (PAGE, '*.csv', '*.png'):
-        for path in source.glob(pattern):
-            shutil.copy2(path, target / path.name)
+    for name in SHOWN:
+        (target / name).unlink(missing_ok=True)
+        if (source / name).exists():
+            shutil.copy2(source / name, target / name)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -81,6 +92,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         say(conductor.plan(args.jobs))
         if args.plan:
             return 0
+        if not conductor.present:
+            raise ValueError('no data set of this setting is there')
         status = 0
         if not args.report:
             try:
@@ -88,11 +101,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             except KeyboardInterrupt:
                 status = 130
         path = write(Outcome(study, conductor), args.out, command_of(args))
+        if args.publish is not None:
+            publish(args.out, args.publish)
     except (OSError, RuntimeError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    if args.publish is not None:
-        publish(args.out, args.publish)
     say(f'interrupted: what is finished stays; {path}' if status ==
         130 else f'{path}')
     return status

@@ -12,10 +12,12 @@ from .scheduling import (
     interruptible,
     load_failure,
     load_result,
+    load_samples,
     run_all,
 )
+from .statistics import predicts_one_class
 from .study import Method, Study
-from .subjects import Absent, Present, find
+from .subjects import Absent, Present, find, fraction_of
 from .trial import locked
 
 # From the start of a process to its first step, and from its last to its end.
@@ -69,6 +71,8 @@ class Conductor:
         ]
         self.present = [one for one in found if isinstance(one, Present)]
         self.absent = [one for one in found if isinstance(one, Absent)]
+        for present in self.present:
+            _check_shares(present)
         self._tuning: Dict[Tuple[str, str], List[Run]] = {
             (present.subject.name, method.name): self._tuning_runs(
                 present, method)
@@ -148,6 +152,9 @@ class Conductor:
         if list(scores.values()).count(scores[best]) > 1:
             remarks.append('several rates score alike: the one with the '
                            'lowest training loss')
+        if all(predicts_one_class(load_samples(self.runs, run, 'pair'))
+               for run in runs if run.rate == best):
+            remarks.append('one class only is predicted at it')
         ends = {'lowest': min(subject.rates), 'highest': max(subject.rates)}
         remarks += [
             f'the {name} of the grid' for name, end in ends.items()
@@ -294,6 +301,18 @@ class Conductor:
         number, seconds = self.remaining()
         self.say(f'{what:8} {run.label}; {number} to go, about '
                  f'{duration(seconds)} of computing')
+
+
+def _check_shares(present: Present) -> None:
+    """Raise if two shares are the same training pairs."""
+    shares = present.subject.shares
+    numbers = [len(fraction_of(present.positions, share, 0))
+               for share in shares]
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f'datasets.{present.subject.name}.fractions: of '
+                         f'{len(present.positions)} training pairs, the '
+                         f'shares {shares} are {numbers}: each must be '
+                         'another number')
 
 
 def duration(seconds: float) -> str:

@@ -70,6 +70,12 @@ class Run:
     identity: str
 
     @property
+    def sampled(self) -> bool:
+        """Whether its tests keep what each pair contributes."""
+        return any(metric.type in _SAMPLED.values()
+                   for metric in self.config.test_evaluator)
+
+    @property
     def label(self) -> str:
         """What a person calls it; also its folder, with its identity."""
         kind = 'rate' if self.tuning else f'{self.fraction:.0%}'.strip('%')
@@ -290,6 +296,7 @@ def _identity(cfg: Config, present: Present, tests: List[str],
             pretrained=checkpoint and file_digest(checkpoint),
             versions=versions()),
         sort_keys=True,
+        ensure_ascii=False,  # the folder's letters are found as they are
         default=str).replace(present.root, 'DATA')
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -304,7 +311,9 @@ def as_text(config: Config) -> str:
 def score(metrics: Dict[str, float], measure: Measure) -> float:
     """Read a measure of what a metric gave.
 
-    A detector that finds no box at all has no mAP in mmdet: it is 0.
+    A detector that finds no box at all has no mAP in mmdet: it is 0. Pairs
+    without any true box have none either, which mmdet writes as -1: it is
+    NaN.
 
     Raises:
         KeyError: If there is no such measure.
@@ -314,4 +323,7 @@ def score(metrics: Dict[str, float], measure: Measure) -> float:
                 key.startswith('coco/') for key in metrics):
             return 0.
         raise KeyError(f'no {measure.key} among {sorted(metrics)}')
-    return measure.scale * float(metrics[measure.key])
+    value = float(metrics[measure.key])
+    if measure.key.startswith('coco/') and value < 0:
+        return float('nan')
+    return measure.scale * value

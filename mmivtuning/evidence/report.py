@@ -7,8 +7,8 @@ from mmivtuning.analysis.command_line import write_csv
 from mmivtuning.pairs.reporting import write_atomically
 
 from .plots import draw_costs, draw_fractions, draw_scores
-from .statistics import LEVEL, Difference, Interval, judge
-from .study import CONDITIONS
+from .statistics import LEVEL, Interval, judge
+from .study import CONDITIONS, Subject
 from .subjects import Present
 from .tables import (
     DIFFERENCE_COLUMNS,
@@ -22,7 +22,16 @@ from .tables import (
 )
 
 PAGE = 'results.md'
+_TABLES = ('runs', 'summary', 'differences')
+_PLOTS = {
+    'scores.png': draw_scores,
+    'fractions.png': draw_fractions,
+    'costs.png': draw_costs
+}
+# All that may be shown to others: no pair, no crop, no map of one.
+SHOWN = (PAGE, *(f'{name}.csv' for name in _TABLES), *_PLOTS)
 _NOTHING = '–'
+_IDLE = 'one class only'
 
 
 def _cell(value: Any) -> str:
@@ -59,13 +68,18 @@ def _amount(value: Optional[float], scale: float, text: str) -> str:
     return _NOTHING if value is None else text.format(value / scale)
 
 
-def _difference(found: Optional[Difference]) -> List[str]:
-    """Write a difference into the cells of a row."""
+def _difference(outcome: Outcome, subject: Subject, better: str, than: str,
+                share: float = 1.) -> Optional[List[str]]:
+    """Write a difference into the cells of a row; None if there is none."""
+    measure = subject.measures[0]
+    found = outcome.difference(subject.name, better, than, measure, share)
     if found is None:
-        return [_NOTHING] * 4 + ['not measured']
+        return None
     seeds = ', '.join(f'{gap:+.1f}' for gap in found.by_seed.values())
+    idle = outcome.idle_of(subject.name, measure, (better, than), share)
     return [f'{found.mean:+.1f}', seeds, _interval(found.seeds),
-            _interval(found.pairs), found.verdict]
+            _interval(found.pairs),
+            found.verdict + (f' ({_IDLE}: {idle} runs)' if idle else '')]
 
 
 def _subject_section(outcome: Outcome, present: Present) -> List[str]:
@@ -122,19 +136,19 @@ def _subject_section(outcome: Outcome, present: Present) -> List[str]:
     contrasts = outcome.contrasts()
     if contrasts:
         lines += ['Differences on the pair, in points, seed by seed:', '']
-        lines += _differences([(f'{a} − {b}',
-                                outcome.difference(subject.name, a, b, first))
-                               for a, b in contrasts])
+        unknown = [_NOTHING] * 4 + ['not measured']
+        lines += _differences([
+            (f'{a} − {b}', _difference(outcome, subject, a, b) or unknown)
+            for a, b in contrasts])
     return lines + _shares_section(outcome, present)
 
 
-def _differences(
-        named: Iterable[Tuple[str, Optional[Difference]]]) -> List[str]:
+def _differences(named: Iterable[Tuple[str, List[str]]]) -> List[str]:
     """Write a table of differences."""
     return table([
         'first − second', 'mean', 'by seed', f'{LEVEL:.0%} over seeds',
         f'{LEVEL:.0%} over pairs', 'first is better'
-    ], [[name, *_difference(found)] for name, found in named])
+    ], [[name, *cells] for name, cells in named])
 
 
 def _shares_section(outcome: Outcome, present: Present) -> List[str]:
@@ -150,10 +164,10 @@ def _shares_section(outcome: Outcome, present: Present) -> List[str]:
         for name in outcome.study.methods
     ])
     gaps = [(f'{a} − {b}, {share:.0%}',
-             outcome.difference(subject.name, a, b, first, share))
+             _difference(outcome, subject, a, b, share))
             for share in shares if share < 1
             for a, b in outcome.contrasts()]
-    gaps = [(name, found) for name, found in gaps if found is not None]
+    gaps = [(name, cells) for name, cells in gaps if cells is not None]
     if gaps:
         lines += ['Differences at shares of the training pairs, on the pair, '
                   'in points, seed by seed:', '', *_differences(gaps)]
@@ -171,20 +185,23 @@ def _claims(outcome: Outcome) -> List[str]:
     for claim in claims:
         row = [f'{claim.text} ({claim.better} − {claim.than})']
         for present in outcome.present:
-            found = outcome.difference(
-                present.subject.name, claim.better, claim.than,
-                present.subject.measures[0])
+            name = present.subject.name
+            measure = present.subject.measures[0]
+            found = outcome.difference(name, claim.better, claim.than,
+                                       measure)
             gap = '' if found is None else f' ({found.mean:+.1f})'
-            row.append(judge(found) + gap)
+            idle = outcome.idle_of(name, measure, (claim.better, claim.than))
+            row.append(judge(found) + gap + (f', {_IDLE}' if idle else ''))
         rows.append(row)
     number = len(claims) * len(outcome.present)
     lines = ['## Claims', '']
     lines += table(['claim', *(p.subject.name for p in outcome.present)],
                    rows)
     lines += [
-        f'{number} judgements; intervals of {LEVEL:.0%} are not corrected '
-        'for their number: of twenty without any effect, one would be '
-        'expected to exclude 0.', ''
+        f'{number} judgements, not corrected for their number: of forty '
+        f'without any effect, one interval of {LEVEL:.0%} would be expected '
+        'above 0, and one below. Where a run predicts '
+        f'{_IDLE}, which is marked, a difference is no evidence.', ''
     ]
     left_out = [c.text for c in study.claims if c not in claims]
     if left_out:
@@ -283,17 +300,16 @@ def write(outcome: Outcome, folder: Path, command: str) -> Path:
         Path: The page.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, columns, rows in (('runs', RUN_COLUMNS, run_rows),
-                                ('summary', SUMMARY_COLUMNS, summary_rows),
-                                ('differences', DIFFERENCE_COLUMNS,
-                                 difference_rows)):
+    for name, columns, rows in zip(
+            _TABLES, (RUN_COLUMNS, SUMMARY_COLUMNS, DIFFERENCE_COLUMNS),
+            (run_rows, summary_rows, difference_rows)):
         write_csv(folder / f'{name}.csv', columns, rows(outcome))
-    plots = [
-        name for name, draw in (('scores.png', draw_scores),
-                                ('fractions.png', draw_fractions),
-                                ('costs.png', draw_costs))
-        if draw(outcome, folder / name)
-    ]
+    plots = []
+    for name, draw in _PLOTS.items():
+        if draw(outcome, folder / name):
+            plots.append(name)
+        else:  # of an earlier state of the study
+            (folder / name).unlink(missing_ok=True)
     path = folder / PAGE
     write_atomically(path, page(outcome, command, plots).encode())
     return path

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
@@ -25,6 +27,10 @@ from .trial import CONFIG, JOB, RESULT, SAMPLES
 
 FAILURE, LOG = 'failure.json', 'log.txt'
 _PATIENCE = 15.  # seconds that an interrupted run has to end
+_BROKEN = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile,
+           zlib.error)
+_FIGURES = ('loss', 'step_seconds', 'backward_bytes', 'trainable_backbone',
+            'trainable', 'steps')
 Result = Dict[str, Any]
 
 
@@ -36,16 +42,25 @@ def load_result(folder: Path, run: Run) -> Optional[Result]:
         run (Run): The run.
 
     Returns:
-        dict | None: None if it is not finished, or something else is there.
+        dict | None: None if it is not finished, or something else is there:
+        what is damaged is done again.
     """
     try:
         result = json.loads((folder / run.folder / RESULT).read_text())
-    except (OSError, ValueError):
+        whole = (
+            result['status'] == 'done'
+            and result['identity'] == run.identity
+            and isinstance(result['versions'], dict)
+            and all(isinstance(result['scores'][name], dict)
+                    for name in run.tests)
+            and all(isinstance(result[key], (int, float))
+                    for key in _FIGURES))
+        if whole and run.sampled:
+            with np.load(folder / run.folder / SAMPLES) as content:
+                whole = set(run.tests) <= set(content.files)
+    except (*_BROKEN, TypeError):
         return None
-    if (not isinstance(result, dict) or result.get('status') != 'done'
-            or result.get('identity') != run.identity):
-        return None
-    return result
+    return result if whole else None
 
 
 def load_samples(folder: Path, run: Run, condition: str
@@ -54,7 +69,7 @@ def load_samples(folder: Path, run: Run, condition: str
     try:
         with np.load(folder / run.folder / SAMPLES) as content:
             return content[condition]
-    except (OSError, KeyError, ValueError):
+    except _BROKEN:
         return None
 
 
@@ -199,7 +214,8 @@ def run_all(runs: Sequence[Run],
     """
     tell = told or (lambda run, what: None)
     waiting, crashed = [], []
-    for run in runs:
+    # Two in one folder would be one twice.
+    for run in {run.folder: run for run in runs}.values():
         if load_result(folder, run) is None:
             waiting.append(run)
         else:

@@ -122,6 +122,17 @@ def figure_of(samples: np.ndarray, places: np.ndarray) -> np.ndarray:
         return 100 * np.nanmean(overlap, -1)
 
 
+def predicts_one_class(samples: Optional[np.ndarray]) -> bool:
+    """Return whether a segmentor gets one class right and no other.
+
+    Args:
+        samples (np.ndarray, optional): Of one seed; see :func:`figure_of`.
+            Without classes, or None, the answer is no.
+    """
+    return (samples is not None and samples.ndim == 3
+            and int((samples[:, 0].sum(0) > 0).sum()) < 2)
+
+
 def interval_over_pairs(better: Sequence[np.ndarray],
                         than: Sequence[np.ndarray]) -> Optional[Interval]:
     """Return the interval of a mean difference over the tested pairs.
@@ -180,21 +191,22 @@ def judge(difference: Optional[Difference]) -> str:
     """Say whether a method is better than another.
 
     Returns:
-        str: ``'holds'``: every interval lies above 0, that over seeds among
-        them. ``'fails'``: every one below 0. ``'points towards'`` and
-        ``'points against'``: every seed has that sign, but an interval
-        reaches over 0. ``'undecided'``: seeds disagree. ``'not measured'``:
-        fewer than two seeds.
+        str: ``'holds'``: both intervals lie above 0. ``'fails'``: both below
+        0. Followed by ``' over seeds'`` where there is no interval over
+        pairs. ``'points towards'`` and ``'points against'``: every seed has
+        that sign, but an interval reaches over 0. ``'undecided'``: seeds
+        disagree. ``'not measured'``: fewer than two seeds.
     """
     if difference is None or difference.seeds is None:
         return 'not measured'
-    intervals = [difference.seeds]
+    intervals, reach = [difference.seeds], ' over seeds'
     if difference.pairs is not None:
         intervals.append(difference.pairs)
+        reach = ''
     if all(low > 0 for low, _ in intervals):
-        return 'holds'
+        return 'holds' + reach
     if all(high < 0 for _, high in intervals):
-        return 'fails'
+        return 'fails' + reach
     gaps = list(difference.by_seed.values())
     if all(gap > 0 for gap in gaps):
         return 'points towards'

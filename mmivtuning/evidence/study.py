@@ -4,6 +4,8 @@ A study is a YAML file. It is no config of a model: nothing in it is computed,
 mim does not take it for one, and a reader sees all of it.
 """
 
+import math
+import re
 from dataclasses import dataclass, field, fields, replace
 from numbers import Integral, Real
 from pathlib import Path
@@ -43,16 +45,35 @@ def check_number(where: str,
                  low: float = 0.,
                  high: float = float('inf'),
                  whole: bool = False) -> None:
-    """Raise if a value is no number of a range, both ends included."""
+    """Raise if a value is no finite number of a range, ends included."""
     kind = Integral if whole else Real
     if (not isinstance(value, kind) or isinstance(value, bool)
-            or not low <= value <= high):
+            or not math.isfinite(value) or not low <= value <= high):
         hint = ''
         if isinstance(value, str):
             hint = ' (YAML reads 1e-4 as text: write 1.0e-4)'
         raise ValueError(f'{where} must be {"an integer" if whole else "a"} '
                          f'{"" if whole else "number "}from {low:g} to '
                          f'{high:g}, found {value!r}{hint}')
+
+
+def check_text(where: str, value: Any) -> None:
+    """Raise if a value is no text, or an empty one."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f'{where} must be text, found {value!r}')
+
+
+def check_mapping(where: str, value: Any) -> None:
+    """Raise if a value is no mapping."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f'{where} must be a mapping, found {value!r}')
+
+
+def check_name(where: str, value: Any) -> None:
+    """Raise if a value cannot be part of the name of a folder."""
+    if not isinstance(value, str) or not re.fullmatch(r'\w[\w.-]*', value):
+        raise ValueError(f'{where} are named by letters, digits, _, - and '
+                         f'dots, found {value!r}')
 
 
 def check_list(where: str, value: Any) -> None:
@@ -93,9 +114,8 @@ class Method:
 
     def __post_init__(self) -> None:
         where = f'methods.{self.name}'
-        if not isinstance(self.backbone, Mapping):
-            raise ValueError(f'{where}.backbone must be a mapping, found '
-                             f'{self.backbone!r}')
+        check_mapping(f'{where}.backbone', self.backbone)
+        check_mapping(f'{where}.options', self.options)
         if not self.dual and 'tuning' not in self.backbone:
             raise ValueError(f'{where}.backbone must say its tuning, found '
                              f'{dict(self.backbone)}')
@@ -106,7 +126,8 @@ class Method:
             tests = list(CONDITIONS)[:1 if self.missing else None]
             object.__setattr__(self, 'tests', tests)
         check_list(f'{where}.tests', self.tests)
-        if self.tests[0] != 'pair' or not set(self.tests) <= set(CONDITIONS):
+        if self.tests[0] != 'pair' or any(
+                name not in list(CONDITIONS) for name in self.tests):
             raise ValueError(f"{where}.tests must begin with 'pair' and have "
                              f'others of {list(CONDITIONS)}, found '
                              f'{self.tests}')
@@ -171,11 +192,21 @@ class Subject:
 
     def __post_init__(self) -> None:
         where = f'datasets.{self.name}'
-        if self.task not in TASKS:
+        if self.task not in list(TASKS):
             raise ValueError(f'{where}.task must be one of {tuple(TASKS)}, '
                              f'found {self.task!r}')
+        check_text(f'{where}.config', self.config)
+        if self.measure is not None:
+            check_text(f'{where}.measure', self.measure)
+        if self.note:
+            check_text(f'{where}.note', self.note)
+        check_mapping(f'{where}.options', self.options)
         if (self.folder is None) == (self.scenes is None):
             raise ValueError(f'{where} needs either folder or scenes')
+        if self.scenes is None:
+            check_text(f'{where}.folder', self.folder)
+        else:
+            check_mapping(f'{where}.scenes', self.scenes)
         for name in ('steps', 'batch', 'tuning_seeds'):
             check_number(f'{where}.{name}', getattr(self, name), 1, whole=True)
         if self.tuning_steps is None:
@@ -188,6 +219,8 @@ class Subject:
         check_list(f'{where}.fractions', self.fractions)
         for value in self.fractions:
             check_number(f'{where}.fractions', value, 0.01, 1)
+        if self.fraction_methods is not None:
+            check_list(f'{where}.fraction_methods', self.fraction_methods)
         if self.rates is not None:
             check_list(f'{where}.rates', self.rates)
             for value in self.rates:
@@ -253,8 +286,7 @@ _SHARED_KEYS = ('steps', 'tuning_steps', 'batch', 'rates', 'tuning_seeds',
 
 def _check_keys(where: str, content: Any, known: Any) -> None:
     """Raise if a value is no mapping or has a key that nobody reads."""
-    if not isinstance(content, Mapping):
-        raise ValueError(f'{where} must be a mapping, found {content!r}')
+    check_mapping(where, content)
     unknown = [key for key in content if key not in known]
     if unknown:
         raise ValueError(f'{where} has no {unknown}; it has {list(known)}')
@@ -270,7 +302,7 @@ def _check_entries(where: str, content: Any) -> None:
 
 def _known(where: str, names: Any, known: Mapping[str, Any]) -> None:
     """Raise if something is named that does not exist."""
-    unknown = [name for name in names if name not in known]
+    unknown = [name for name in names if name not in list(known)]
     if unknown:
         raise ValueError(f'{where} names {unknown}, which the study does not '
                          f'have; it has {list(known)}')
@@ -287,6 +319,21 @@ def _build(kind: type, where: str, name: str, content: Any) -> Any:
     if missing:
         raise ValueError(f'{where} lacks {missing}')
     return kind(name=name, **content)
+
+
+class _Loader(yaml.SafeLoader):
+    """A loader to which a key that comes twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode,
+                          deep: bool = False) -> Dict[Any, Any]:
+        """Construct a mapping; YAML's own takes the last of equal keys."""
+        names = [key.value for key, _ in node.value
+                 if isinstance(key, yaml.ScalarNode)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f'{twice} come twice in the mapping that begins '
+                             f'in line {node.start_mark.line + 1}')
+        return super().construct_mapping(node, deep)
 
 
 def read_study(path: Union[str, Path], setting: Optional[str] = None) -> Study:
@@ -309,11 +356,10 @@ def read_study(path: Union[str, Path], setting: Optional[str] = None) -> Study:
     if not path.is_file():
         raise FileNotFoundError(f'no such study: {path}')
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except yaml.YAMLError as error:
-        raise ValueError(f'{path} is no YAML: {error}') from error
-    try:
+        content = yaml.load(path.read_text(encoding='utf-8'), _Loader)
         study = _parse(content, setting)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f'{path} is no YAML: {error}') from error
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
     for name, subject in study.subjects.items():
@@ -334,8 +380,11 @@ def _parse(content: Any, setting: Optional[str]) -> Study:
     ]
     if lacking:
         raise ValueError(f'the study lacks {lacking}')
+    check_text('title', content['title'])
     for key in ('methods', 'datasets', 'settings'):
         _check_entries(key, content[key])
+        for name in content[key]:
+            check_name(key, name)
     settings = content['settings']
     setting = next(iter(settings)) if setting is None else setting
     if setting not in settings:
@@ -345,7 +394,7 @@ def _parse(content: Any, setting: Optional[str]) -> Study:
     _check_keys(f'settings.{setting}', chosen, _SETTING_KEYS + _SHARED_KEYS)
 
     every_method = {
-        str(name): _build(Method, f'methods.{name}', str(name), entry)
+        name: _build(Method, f'methods.{name}', name, entry)
         for name, entry in content['methods'].items()
     }
     names = chosen.get('methods') or list(every_method)
@@ -353,7 +402,9 @@ def _parse(content: Any, setting: Optional[str]) -> Study:
     _known(f'settings.{setting}.methods', names, every_method)
 
     overrides = chosen.get('datasets') or list(content['datasets'])
-    if isinstance(overrides, list):
+    if not isinstance(overrides, Mapping):
+        check_list(f'settings.{setting}.datasets', overrides)
+        _known(f'settings.{setting}.datasets', overrides, content['datasets'])
         overrides = {name: None for name in overrides}
     _known(f'settings.{setting}.datasets', overrides, content['datasets'])
     _check_entries(f'settings.{setting}.datasets',
@@ -367,7 +418,7 @@ def _parse(content: Any, setting: Optional[str]) -> Study:
         entry.update(changes or {})
         subject = _build(Subject, f'datasets.{name}', name, entry)
         _known(f'datasets.{name}.fraction_methods',
-               subject.fraction_methods or [], every_method)
+               subject.fraction_methods or [], names)
         subjects[name] = subject
 
     seeds = chosen.get('seeds', [0, 1, 2])
@@ -380,21 +431,32 @@ def _parse(content: Any, setting: Optional[str]) -> Study:
     reference = content['reference']
     _known('reference', [reference], every_method)
     contrasts = content.get('contrasts') or []
+    if contrasts:
+        check_list('contrasts', contrasts)
     for pair in contrasts:
-        if not isinstance(pair, list) or len(pair) != 2:
+        if not isinstance(pair, list) or len(pair) != 2 or (
+                pair[0] == pair[1]):
             raise ValueError('a contrast names two methods, found '
                              f'{pair!r}')
         _known('contrasts', pair, every_method)
     claims = []
+    if content.get('claims'):
+        check_list('claims', content['claims'])
     for entry in content.get('claims') or []:
         _check_keys('a claim', entry, ('text', 'better', 'than'))
         if len(entry) < 3:
             raise ValueError('a claim has text, better and than, found '
                              f'{dict(entry)}')
+        check_text('the text of a claim', entry['text'])
         claim = Claim(**entry)
         _known('claims', (claim.better, claim.than), every_method)
+        if claim.better == claim.than:
+            raise ValueError(f'a claim compares two methods, found {entry}')
         claims.append(claim)
 
+    about = chosen.get('about') or content.get('about') or ''
+    if about:
+        check_text('about', about)
     interval = chosen.get('checkpoint_interval')
     if interval is not None:
         check_number('checkpoint_interval', interval, 1, whole=True)
@@ -407,7 +469,7 @@ def _parse(content: Any, setting: Optional[str]) -> Study:
     return Study(
         title=content['title'],
         setting=setting,
-        about=chosen.get('about') or content.get('about') or '',
+        about=about,
         methods={name: every_method[name]
                  for name in names},
         subjects=subjects,

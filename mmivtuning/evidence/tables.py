@@ -1,14 +1,23 @@
 """Tables of a study, as rows."""
 
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import (
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
 import numpy as np
 
 from .conduct import Conductor
 from .recipes import Run, score
 from .scheduling import Result, load_failure, load_result, load_samples
-from .statistics import Difference, compare, deviation
+from .statistics import Difference, compare, deviation, predicts_one_class
 from .study import Measure, Study
 
 RUN_COLUMNS = ('data set', 'method', 'fraction', 'seed', 'rate', 'tested on',
@@ -18,7 +27,8 @@ SUMMARY_COLUMNS = ('data set', 'method', 'fraction', 'tested on', 'measure',
                    'seeds', 'mean', 'standard deviation')
 DIFFERENCE_COLUMNS = ('data set', 'better', 'than', 'fraction', 'measure',
                       'seeds', 'mean', 'standard deviation', 'seeds low',
-                      'seeds high', 'pairs low', 'pairs high', 'verdict')
+                      'seeds high', 'pairs low', 'pairs high', 'verdict',
+                      'runs that predict one class only')
 
 
 class Cell(NamedTuple):
@@ -131,14 +141,17 @@ class Outcome:
             if key[0] != subject:
                 continue
             samples = load_samples(self.folder, run, 'pair')
-            if samples is not None and samples.ndim == 3:
-                hits = samples[:, 0].sum(0) > 0
-                if hits.sum() < 2:
-                    listed.append((run, result['loss']))
-            elif (measure.key.startswith('coco/')
-                  and score(result['scores']['pair'], measure) == 0):
+            if predicts_one_class(samples) or (
+                    measure.key.startswith('coco/')
+                    and score(result['scores']['pair'], measure) == 0):
                 listed.append((run, result['loss']))
         return listed
+
+    def idle_of(self, subject: str, measure: Measure, methods: Iterable[str],
+                fraction: float = 1.) -> int:
+        """Count those of two methods that are compared."""
+        return sum(run.method in methods and run.fraction == fraction
+                   for run, _ in self.idle(subject, measure))
 
     def contrasts(self) -> List[Tuple[str, str]]:
         """List the pairs of methods that are compared."""
@@ -203,4 +216,6 @@ def difference_rows(outcome: Outcome) -> Iterator[Tuple[Any, ...]]:
                     yield (subject.name, better, than, fraction, measure.name,
                            len(found.by_seed), found.mean, found.deviation,
                            *(found.seeds or nothing),
-                           *(found.pairs or nothing), found.verdict)
+                           *(found.pairs or nothing), found.verdict,
+                           outcome.idle_of(subject.name, measure,
+                                           (better, than), fraction))

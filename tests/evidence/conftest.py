@@ -107,10 +107,12 @@ def pretend(tmp_path):
             trainable=5678,
             steps=4)
         result.update(changes)
-        if samples is not None:
-            data = io.BytesIO()
-            np.savez(data, pair=samples)
-            (folder / SAMPLES).write_bytes(data.getvalue())
+        if samples is None:  # four pairs, three classes
+            areas = np.full((4, 3), 1000.)
+            samples = np.stack([areas * value / 100, areas], 1)
+        data = io.BytesIO()
+        np.savez(data, **{name: samples for name in run.tests})
+        (folder / SAMPLES).write_bytes(data.getvalue())
         (folder / RESULT).write_text(json.dumps(result))
 
     return write

@@ -1,6 +1,7 @@
 """tools/compare.py as a user runs it: interrupted, restarted, crashing."""
 
 import fcntl
+import importlib.util
 import json
 import os
 import signal
@@ -16,6 +17,16 @@ from mmivtuning.evidence.trial import whole_checkpoint
 
 ROOT = Path(__file__).parents[2]
 STUDY = ROOT / 'configs/studies/evidence.yml'
+
+
+@pytest.fixture(scope='module')
+def tool():
+    """Return tools/compare.py as a module."""
+    spec = importlib.util.spec_from_file_location(
+        'compare_tool', ROOT / 'tools/compare.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def start(study, out, *arguments):
@@ -98,6 +109,47 @@ def test_the_smallest_setting_goes_on_where_it_was_stopped(tmp_path):
 def test_bad_studies_end_with_one_line(tmp_path):
     told = run(tmp_path / 'none.yml', tmp_path / 'out', status=2)
     assert told.startswith('error: no such study')
+
+
+def test_a_study_without_any_data_is_an_error(study_file, study_content,
+                                              tmp_path, monkeypatch):
+    monkeypatch.delenv('MMIVTUNING_REAL_DATA', raising=False)
+    content = study_content()
+    tiny = content['datasets']['tiny']
+    content['datasets'] = dict(field=dict(
+        task='segmentation', config=tiny['config'], folder='cwfid'))
+    told = run(study_file(**content), tmp_path / 'out', status=2)
+    assert 'field: ABSENT' in told
+    assert 'error: no data set of this setting is there' in told
+    assert not (tmp_path / 'out').exists()
+
+
+def test_only_tables_and_plots_are_published(tool, tmp_path):
+    source, target = tmp_path / 'out', tmp_path / 'shown'
+    source.mkdir()
+    target.mkdir()
+    for name in ('results.md', 'runs.csv', 'scores.png', 'prompts.png'):
+        (source / name).write_text('new')
+    (target / 'fractions.png').write_text('of another state')
+    (target / 'README.md').write_text('kept')
+    tool.publish(source, target)
+    assert {path.name for path in target.iterdir()} == {
+        'results.md', 'runs.csv', 'scores.png', 'README.md'}
+    with pytest.raises(ValueError, match='is --out'):
+        tool.publish(source, source / '..' / 'out')
+
+
+@pytest.mark.parametrize(('study', 'shown'), [
+    ('configs/studies/evidence.yml', 'configs/studies/evidence.yml'),
+    (str(STUDY), 'configs/studies/evidence.yml'),
+    ('/elsewhere/mine.yml', 'mine.yml'),
+])
+def test_pages_name_no_folder_of_this_machine(tool, study, shown,
+                                              monkeypatch):
+    monkeypatch.chdir(ROOT)
+    args = tool.parse_args([study, '--setting', 'small', '--out', '/tmp/out'])
+    assert tool.command_of(args) == (
+        f'python tools/compare.py {shown} --setting small --out OUT')
 
 
 def test_workers_change_no_figure(study_file, study_content, tmp_path):

@@ -118,6 +118,14 @@ def test_runs_that_predict_one_class_are_named(conductor, pretend, tmp_path):
     assert 'tiny-full-100-0.001-seed0 (loss 0.500)' in line
     assert line.count('tiny-full') == 3
     assert 'tiny-iv' not in line
+    # Wherever such runs are compared, it is said.
+    assert '| iv beats full (iv − full) | undecided (+0.0), one class only |' \
+        in text
+    assert 'undecided (one class only: 3 runs) |' in text
+    found = {(r['better'], r['than']): r['runs that predict one class only']
+             for r in rows(tmp_path / 'page' / 'differences.csv')}
+    assert found['iv', 'full'] == '3'
+    assert found['iv', 'frozen'] == '0'
 
 
 @pytest.fixture
@@ -214,6 +222,59 @@ def test_a_method_whose_rates_all_crash_is_left_out(tuned):
         (folder / FAILURE).write_text('{"reason": "diverged"}')
     assert {c.rate for c in tuned.choices().values()} == {None}
     assert tuned.final_runs(tuned.choices()) == []
+
+
+def test_a_rate_at_which_one_class_is_predicted_is_told(tuned, pretend):
+    lazy = areas(90.)
+    lazy[:, 0, 1:] = 0
+    for run in tuned.tuning_runs():
+        pretend(tuned, run, 30. + (run.rate == 1e-3),
+                lazy if run.method == 'full' else areas(30.))
+    remarks = {method: choice.remark
+               for (_, method), choice in tuned.choices().items()}
+    assert remarks['full'] == 'one class only is predicted at it'
+    assert remarks['iv'] == ''
+
+
+def test_a_plot_of_an_earlier_state_goes(finished, tmp_path):
+    folder = tmp_path / 'page'
+    folder.mkdir()
+    (folder / 'fractions.png').write_text('of other settings')
+    write(Outcome(finished.study, finished), folder, 'do it')
+    assert not (folder / 'fractions.png').exists()
+
+
+def test_shares_that_are_the_same_pairs(conductor, study_content):
+    content = study_content()
+    content['settings']['short']['fractions'] = [0.5, 0.97, 1]
+    with pytest.raises(ValueError, match=r'are \[4, 8, 8\]'):
+        conductor(**content)
+
+
+@pytest.mark.parametrize('damage', ['cut', 'empty', 'absent', 'test'])
+def test_a_run_without_its_samples_is_done_again(finished, damage):
+    run = finished.final_runs(finished.choices())[0]
+    path = finished.runs / run.folder / 'samples.npz'
+    content = path.read_bytes()
+    if damage == 'absent':
+        path.unlink()
+    elif damage == 'test':
+        np.savez(path, other=np.zeros(3))
+    else:
+        path.write_bytes(content[:len(content) // 2 * (damage == 'cut')])
+    # It would make a verdict stronger: one interval less.
+    assert run in Outcome(finished.study, finished).waiting
+
+
+def test_damage_within_the_samples(finished, tmp_path):
+    run = finished.final_runs(finished.choices())[0]
+    path = finished.runs / run.folder / 'samples.npz'
+    content = bytearray(path.read_bytes())
+    content[60:160] = bytes(100)
+    path.write_bytes(content)
+    page = write(Outcome(finished.study, finished), tmp_path / 'page', 'x')
+    assert '| iv beats full (iv − full) | holds over seeds (' in (
+        page.read_text())
 
 
 @pytest.mark.parametrize('broken', ['', '{', '[]', '{"status": "done"}'])

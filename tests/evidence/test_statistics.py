@@ -92,7 +92,8 @@ def test_only_seeds_of_both_are_compared():
 
 @pytest.mark.parametrize(('gaps', 'seeds', 'pairs', 'expected'), [
     ([2, 3, 2], (1, 4), (0.5, 4), 'holds'),
-    ([2, 3, 2], (1, 4), None, 'holds'),
+    ([2, 3, 2], (1, 4), None, 'holds over seeds'),
+    ([-2, -3, -2], (-4, -1), None, 'fails over seeds'),
     ([2, 3, 2], (1, 4), (-0.5, 4), 'points towards'),
     ([1, 5, 2], (-1, 6), (0.5, 4), 'points towards'),
     ([1, 5, -2], (-1, 6), (0.5, 4), 'undecided'),

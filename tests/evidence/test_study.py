@@ -91,6 +91,30 @@ def change(content, where, value):
     ('settings.short.datasets', dict(tiny=3), 'must give'),
     ('typo', 1, "has no"),
     ('title', '', 'lacks'),
+    ('title', ['x'], 'title must be text'),
+    ('about', 3, 'about must be text'),
+    ('settings.short.rates', [float('inf')], 'rates'),
+    ('settings.short.rates', [float('nan')], 'rates'),
+    ('settings.short.datasets', 'tiny', 'must be a list'),
+    ('settings.short.datasets', [['tiny']], 'does not have'),
+    ('settings.short.fraction_methods', 3, 'must be a list'),
+    ('settings.short.methods', [['iv']], 'does not have'),
+    ('reference', ['iv'], 'reference names'),
+    ('datasets.tiny.task', ['segmentation'], 'task must be'),
+    ('datasets.tiny.config', 3, 'config must be text'),
+    ('datasets.tiny.options', [1], 'options must be a mapping'),
+    ('datasets.tiny.options', None, 'options must be a mapping'),
+    ('datasets.tiny.scenes', 3, 'scenes must be a mapping'),
+    ('datasets.tiny.note', 3, 'note must be text'),
+    ('methods.iv.options', [1], 'options must be a mapping'),
+    ('methods.iv.tests', ['pair', ['x']], "begin with 'pair'"),
+    ('methods.a/b', dict(backbone=dict(tuning='iv')), 'are named by'),
+    ('methods.', dict(backbone=dict(tuning='iv')), 'are named by'),
+    ('claims', 3, 'must be a list'),
+    ('claims', [dict(text='x', better='iv', than='iv')], 'two methods'),
+    ('claims', [dict(text=1, better='iv', than='full')], 'must be text'),
+    ('contrasts', 3, 'must be a list'),
+    ('contrasts', [['iv', 'iv']], 'two methods'),
 ])
 def test_what_does_not_fit_is_told(study_file, study_content, where, value,
                                    message):
@@ -110,6 +134,22 @@ def test_files_that_do_not_exist(study_file, study_content, tmp_path):
         read_study(study_file(**content))
     with pytest.raises(ValueError, match='no setting'):
         read_study(study_file(), 'longer')
+
+
+def test_shares_are_of_methods_that_are_trained(study_file, study_content):
+    content = study_content()
+    content['settings']['short'].update(
+        methods=['iv', 'full'], fraction_methods=['frozen'])
+    with pytest.raises(ValueError, match="fraction_methods names.*'frozen'"):
+        read_study(study_file(**content))
+
+
+def test_a_key_that_comes_twice(study_file):
+    path = study_file()
+    text = path.read_text()
+    path.write_text(text.replace('    steps: 4\n', '    steps: 4\n' * 2))
+    with pytest.raises(ValueError, match=r"\['steps'\] come twice"):
+        read_study(path)
 
 
 def test_text_that_is_no_yaml(tmp_path):
