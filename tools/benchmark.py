@@ -34,6 +34,7 @@ from torch import nn
 from mmivtuning.engine.complexity import count_operations
 from mmivtuning.engine.data_root import read_config, read_model_config
 from mmivtuning.models import count_parameters
+from mmivtuning.models.backbones.tuning import retuned
 from mmivtuning.models.saved_bytes import saved_bytes
 from mmivtuning.registry import MODELS
 
@@ -94,12 +95,9 @@ def build(backbone: Dict[str, Any], tuning: str) -> nn.Module:
         config.pop('pyramid_strides', None)
     if tuning == 'stock':
         return build_stock(config)
-    if tuning == 'dual':
-        for name in ('prompt_init', 'with_simam'):
-            config.pop(name, None)
-        return MODELS.build(
-            dict(type='mmivtuning.DualBackbone', backbone=config))
-    return MODELS.build(dict(config, tuning=tuning))
+    if tuning == backbone.get('tuning', 'iv'):
+        return MODELS.build(dict(config, tuning=tuning))
+    return MODELS.build(retuned(config, tuning))
 
 
 class Subject:

@@ -132,7 +132,12 @@ def _parts(model: nn.Module) -> Dict[str, Tuple[str, bool]]:
         elif isinstance(module, ModalPromptBeta):
             begins[path] = (BETA, True)
         elif hasattr(module, 'tuned_parameters') and path not in begins:
-            begins[path] = (type(module).__name__, True)
+            own = module.tuned_parameters()
+            # A layer that took over stock parameters is not all new.
+            begun = {''} if len(own) == len(list(module.parameters())) else {
+                f'.{name.partition(".")[0]}' for name in own}
+            for name in begun:
+                begins[path + name] = (type(module).__name__, True)
     return begins
 
 

@@ -18,7 +18,7 @@ from typing import Any, Dict, List, Optional
 import torch
 from mmengine.config import Config, ConfigDict
 
-from mmivtuning.models.backbones.tuning import TUNINGS
+from mmivtuning.models.backbones.tuning import DUAL, retuned
 from mmivtuning.version import __version__
 
 from .study import Measure, Method, Study
@@ -127,21 +127,13 @@ def _resize(transforms: List[ConfigDict], height: int, width: int) -> None:
 
 def _set_backbone(cfg: Config, method: Method) -> None:
     """Set the arguments of the backbone."""
-    backbone = copy.deepcopy(cfg.model.backbone)
-    # Arguments of the config's own tuning fit no other one.
-    for name in ('tuning_options', 'prompt_init', 'with_simam'):
-        backbone.pop(name, None)
-    if method.dual:
-        backbone.pop('tuning', None)
-        backbone.update(method.backbone)
-        cfg.model.backbone = ConfigDict(
-            type='mmivtuning.DualBackbone', backbone=backbone)
-        return
-    backbone.update(copy.deepcopy(dict(method.backbone)))
-    if backbone.tuning not in TUNINGS:
-        raise ValueError(f'methods.{method.name}: no tuning '
-                         f'{backbone.tuning!r}; there are {tuple(TUNINGS)}')
-    cfg.model.backbone = backbone
+    arguments = dict(method.backbone)
+    tuning = DUAL if method.dual else arguments.pop('tuning')
+    try:
+        backbone = retuned(cfg.model.backbone, tuning, arguments)
+    except ValueError as error:
+        raise ValueError(f'methods.{method.name}: {error}') from error
+    cfg.model.backbone = ConfigDict(backbone)
 
 
 def _set_budget(cfg: Config, steps: int, batch: int, workers: int,

@@ -1,5 +1,6 @@
 """Parameters and operations, against counts by hand and other counters."""
 
+import csv
 import json
 
 import pytest
@@ -20,6 +21,7 @@ from mmivtuning.engine.complexity import (
 )
 from mmivtuning.models import IVSwinTransformer, IVVisionTransformer
 from mmivtuning.models.backbones.dual import DualBackbone
+from mmivtuning.models.backbones.tuning import TUNINGS
 
 SEGMENTATION = ('configs/segmentation/scenes/'
                 'vit-tiny-random_segformer_iv_4i_scenes-56x70.py')
@@ -152,6 +154,22 @@ def test_two_backbones_in_one():
         assert found.sum(field) == 2 * alone.sum(field)
 
 
+def test_every_tuning_has_the_same_stock_backbone():
+    """A layer that takes over stock parameters is not all new."""
+    found = {
+        name: count_parts(IVVisionTransformer(
+            arch=dict(embed_dims=32, num_layers=2, num_heads=2,
+                      feedforward_channels=64),
+            patch_size=14, img_size=56, out_type='featmap', tuning=name))
+        for name in TUNINGS
+    }
+    stock = found['visible'].sum('trainable')
+    assert {one.stock_parameters for one in found.values()} == {stock}
+    lora = by_name(found['lora'])['LoRALinear']
+    # Two updates of each of two layers, of rank 8.
+    assert lora.parameters == lora.trainable == 2 * 2 * 2 * 32 * 8
+
+
 @pytest.mark.parametrize('config', [DETECTION, QUERIES])
 def test_detectors_with_their_heads(root, config, capsys):
     assert main(['params', str(root / config), '--size', '40', '48', '--json',
@@ -187,6 +205,38 @@ def test_the_command_prints_a_table(root, capsys, tmp_path):
     assert '64 x 84 (height x width)' in printed
     found = json.loads(file.read_text())
     assert found['backbone']['trainable'] == 129_284
+
+
+def test_tunings_of_a_config_side_by_side(root, capsys, tmp_path):
+    file = tmp_path / 'new' / 'tunings.csv'
+    config = str(root / SEGMENTATION)
+    names = ['iv', 'full', 'visible', 'dual']
+    assert main(['params', config, '--tunings', *names, '--csv', str(file)
+                 ]) == 0
+    printed = capsys.readouterr().out
+    with open(file, newline='') as text:
+        rows = {row['tuning']: row for row in csv.DictReader(text)}
+    assert list(rows) == names
+    assert rows['iv']['trainable in the backbone'] == '129284'
+    assert '129,284' in printed and 'GFLOPs' in printed
+    stock = int(rows['visible']['trainable in the backbone'])
+    for row in rows.values():
+        assert float(row['share of the stock backbone']) == pytest.approx(
+            int(row['trainable in the backbone']) / stock)
+    assert float(rows['dual']['share of the stock backbone']) == 2
+    assert int(rows['dual']['operations']) > int(
+        rows['visible']['operations'])
+    assert (rows['iv']['height'], rows['iv']['width']) == ('64', '84')
+    # Without a run of the model nothing is said of operations.
+    assert main(['params', config, '--tunings', 'iv', '--no-flops', '--csv',
+                 str(file)]) == 0
+    assert 'GFLOPs' not in capsys.readouterr().out
+    assert main(['params', config, '--tunings', 'iv', 'lora', '--no-flops',
+                 '--json', '-']) == 0
+    found = json.loads(capsys.readouterr().out)['tunings']
+    assert list(found) == ['iv', 'lora']
+    assert main(['params', config, '--csv', str(file)]) == 2
+    assert '--tunings' in capsys.readouterr().err
 
 
 def test_parameters_alone(root, capsys):

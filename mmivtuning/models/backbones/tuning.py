@@ -5,6 +5,7 @@ how the token maps of both modalities become one, and how a layer runs.
 docs/tuning_modes.md lists them.
 """
 
+import copy
 import inspect
 import math
 from functools import partial
@@ -516,6 +517,41 @@ TUNINGS: Dict[str, Type[Tuning]] = dict(
     adaptformer=AdaptFormerTuning,
     vpt_deep=DeepPromptTuning,
     bitfit=BiasTuning)
+
+
+DUAL = 'dual'
+# Arguments of a backbone that fit one way of tuning only.
+_OWN = ('tuning', 'tuning_options', 'prompt_init', 'with_simam')
+
+
+def retuned(backbone: Mapping[str, Any],
+            tuning: str,
+            arguments: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:
+    """Return the config of a backbone with another way of tuning.
+
+    Args:
+        backbone (Mapping): Config of one of this package's backbones; what
+            belongs to its own way of tuning is left out.
+        tuning (str): A key of ``TUNINGS``, or ``'dual'``:
+            :class:`DualBackbone` of it.
+        arguments (Mapping, optional): Of the backbone, besides. Default:
+            None.
+
+    Returns:
+        dict: A copy.
+
+    Raises:
+        ValueError: If there is no such tuning.
+    """
+    if tuning not in (*TUNINGS, DUAL):
+        raise ValueError(f'tuning must be one of {(*TUNINGS, DUAL)}, found '
+                         f'{tuning!r}')
+    config = copy.deepcopy(
+        {key: value for key, value in backbone.items() if key not in _OWN})
+    config.update(copy.deepcopy(dict(arguments or {})))
+    if tuning == DUAL:
+        return dict(type='mmivtuning.DualBackbone', backbone=config)
+    return dict(config, tuning=tuning)
 
 
 def build_tuning(name: str, options: Optional[Mapping[str, Any]]) -> Tuning:
