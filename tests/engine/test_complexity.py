@@ -218,7 +218,8 @@ def test_tunings_of_a_config_side_by_side(root, capsys, tmp_path):
         rows = {row['tuning']: row for row in csv.DictReader(text)}
     assert list(rows) == names
     assert rows['iv']['trainable in the backbone'] == '129284'
-    assert '129,284' in printed and 'GFLOPs' in printed
+    assert '129,284' in printed
+    assert 'GFLOPs' in printed
     stock = int(rows['visible']['trainable in the backbone'])
     for row in rows.values():
         assert float(row['share of the stock backbone']) == pytest.approx(
