@@ -144,8 +144,11 @@ PARSED = {
     'docs/evidence/README.md': [
         ('*make evidence*', 'trains; tests/evidence runs the same study'),
         ('python tools/compare.py *', 'trains for most of an hour'),
-        ('python -m mmivtuning rank OUT/*', 'needs the runs of a study'),
+        ('python -m mmivtuning rank work_dirs/evidence/*',
+         'needs the runs of a study'),
         ('python -m mmivtuning spectrum *', REAL),
+        ('python -m mmivtuning params configs/*',
+         'takes a minute; tests/engine/test_complexity.py compares tunings'),
         ('python -m pytest *', IN_CI),
     ],
     'docs/export.md': [
