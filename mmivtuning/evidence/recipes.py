@@ -33,10 +33,11 @@ from .subjects import (
 _PACKAGES = ('torch', 'numpy', 'mmengine', 'mmcv', 'mmsegmentation', 'mmdet',
              'mmpretrain', 'onedl-mmengine', 'onedl-mmcv',
              'onedl-mmsegmentation', 'onedl-mmdetection', 'onedl-mmpretrain')
-# Metrics that keep what each pair contributes.
+# Metrics that keep what single pairs contribute.
 _SAMPLED = {
     'IoUMetric': 'mmivtuning.SampledIoUMetric',
-    'mmivtuning.SaliencyMetric': 'mmivtuning.SampledSaliencyMetric'
+    'mmivtuning.SaliencyMetric': 'mmivtuning.SampledSaliencyMetric',
+    'mmivtuning.PairedCocoMetric': 'mmivtuning.SampledCocoMetric'
 }
 
 
@@ -71,7 +72,7 @@ class Run:
 
     @property
     def sampled(self) -> bool:
-        """Whether its tests keep what each pair contributes."""
+        """Whether its tests keep what single pairs contribute."""
         return any(metric.type in _SAMPLED.values()
                    for metric in self.config.test_evaluator)
 
@@ -234,10 +235,13 @@ def make_run(study: Study,
     else:
         train.indices = fraction_of(present.positions, fraction, seed)
     cfg.model.data_preprocessor.missing = method.missing
-    cfg.test_evaluator = _sampled(cfg.test_evaluator)
-    cfg.custom_imports.imports = ['mmivtuning']
-    if subject.task != 'detection':
-        cfg.custom_imports.imports.append('mmivtuning.evidence.sampled')
+    boxes = subject.task == 'detection'
+    # Resampled boxes cost seconds, and rates are chosen by the score alone.
+    cfg.test_evaluator = _metrics(
+        cfg.test_evaluator, sampled=not (tuning and boxes))
+    cfg.custom_imports.imports = [
+        'mmivtuning', 'mmivtuning.evidence.sampled' + '_boxes' * boxes
+    ]
     tests = ['pair'] if tuning else list(method.tests)
     return Run(
         subject=subject.name,
@@ -252,11 +256,12 @@ def make_run(study: Study,
         identity=_identity(cfg, present, tests, keep))
 
 
-def _sampled(evaluator: Any) -> List[ConfigDict]:
-    """Exchange metrics for those that keep what each pair contributes."""
+def _metrics(evaluator: Any, sampled: bool) -> List[ConfigDict]:
+    """List the metrics, those that keep what single pairs contribute."""
     metrics = evaluator if isinstance(evaluator, list) else [evaluator]
+    known = _SAMPLED if sampled else {}
     return [
-        ConfigDict(metric, type=_SAMPLED.get(metric.type, metric.type))
+        ConfigDict(metric, type=known.get(metric.type, metric.type))
         for metric in metrics
     ]
 

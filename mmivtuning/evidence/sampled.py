@@ -1,7 +1,4 @@
-"""Metrics that keep what each pair contributes, for the bootstrap.
-
-mAP has no share of single pairs; there is none for detection.
-"""
+"""Metrics that keep what each pair contributes, for the bootstrap."""
 
 from typing import Dict, Optional
 

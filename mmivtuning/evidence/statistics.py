@@ -35,8 +35,8 @@ class Difference(NamedTuple):
         deviation (float): Standard deviation over them, NaN for one.
         seeds (tuple, optional): Interval over seeds; None for fewer than
             two.
-        pairs (tuple, optional): Interval over pairs; None where single
-            pairs have no score.
+        pairs (tuple, optional): Interval over pairs; None where what
+            single pairs contribute is unknown.
     """
 
     by_seed: Dict[int, float]
@@ -140,7 +140,9 @@ def interval_over_pairs(better: Sequence[np.ndarray],
     Args:
         better (Sequence[np.ndarray]): Samples of one method, one a seed; see
             :func:`figure_of`.
-        than (Sequence[np.ndarray]): Of the other, of the same seeds.
+        than (Sequence[np.ndarray]): Of the other, of the same seeds. Both
+            may be float (1, R) instead: the measures, 0 to 1, of R resamples
+            of the pairs that are the same for all.
 
     Returns:
         tuple[float, float] | None: None for fewer than two pairs or samples
@@ -149,6 +151,13 @@ def interval_over_pairs(better: Sequence[np.ndarray],
     if len({sample.shape for sample in [*better, *than]}) != 1:
         return None
     first, second = np.stack(better), np.stack(than)
+    if first.ndim == 3:
+        gaps = 100 * (first - second)[:, 0].mean(0)
+        if not np.isfinite(gaps).any():
+            return None
+        tail = (1 - LEVEL) / 2
+        low, high = np.nanquantile(gaps, [tail, 1 - tail])
+        return float(low), float(high)
     if first.shape[1] < 2:
         return None
 

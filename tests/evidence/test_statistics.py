@@ -77,6 +77,19 @@ def test_pairs_are_resampled_alike_for_both():
     assert interval_over_pairs(means, means) == (0, 0)
 
 
+def test_measures_of_resamples_that_were_drawn_before():
+    random = np.random.default_rng(0)
+    common = random.normal(0.3, 0.1, (1, 1000))
+    noise = random.normal(0.02, 0.005, (3, 1, 1000))
+    low, high = interval_over_pairs(list(common + noise), [common] * 3)
+    # What both share cancels; three seeds of 0.5 points.
+    assert low == pytest.approx(2 - 1.96 * 0.5 / np.sqrt(3), abs=0.05)
+    assert high == pytest.approx(2 + 1.96 * 0.5 / np.sqrt(3), abs=0.05)
+    common[0, :5] = np.nan  # without any box
+    assert interval_over_pairs([common], [common]) == (0, 0)
+    assert interval_over_pairs([common[:, :0]], [common[:, :0]]) is None
+
+
 def test_samples_that_do_not_fit_give_no_interval():
     assert interval_over_pairs([areas(0, 12)], [areas(0, 11)]) is None
     assert interval_over_pairs([areas(0, 1)], [areas(0, 1)]) is None
