@@ -1,12 +1,16 @@
 """Configs of runs: what differs between methods, what identifies a run."""
 
+import math
 import shutil
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
 from mmivtuning.evidence.recipes import as_text, make_run, score
 from mmivtuning.evidence.study import TASKS, Method
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -107,8 +111,25 @@ def test_two_backbones(conductor):
 def test_an_unknown_tuning_is_refused(conductor):
     one = conductor()
     method = Method('odd', backbone=dict(tuning='odd'))
-    with pytest.raises(ValueError, match="no tuning 'odd'"):
+    with pytest.raises(ValueError, match="methods.odd: .*found 'odd'"):
         make_run(one.study, one.present[0], method, 0, 1e-3)
+
+
+def test_boxes_are_resampled_where_methods_are_compared(conductor,
+                                                        study_content):
+    content = study_content()
+    tiny = content['datasets'].pop('tiny')
+    content['datasets']['boxes'] = dict(
+        tiny, task='detection',
+        config=str(ROOT / 'configs/detection/scenes/vit-tiny-random_'
+                   'cascade-rcnn-small_iv_1e_scenes-72x96.py'))
+    one = conductor(**content)
+    method = one.study.methods['iv']
+    runs = [make_run(one.study, one.present[0], method, 0, 1e-3, tuning=tuning)
+            for tuning in (False, True)]
+    assert [run.sampled for run in runs] == [True, False]
+    assert [run.config.test_evaluator[0].type for run in runs] == [
+        'mmivtuning.SampledCocoMetric', 'mmivtuning.PairedCocoMetric']
 
 
 def test_a_config_reads_back(make, tmp_path):
@@ -127,5 +148,7 @@ def test_scores_are_in_percent():
     assert score(metrics, second) == 50
     # A detector that finds nothing has no keys at all.
     assert score({}, first) == 0
+    # Without any true box mmdet says -1.
+    assert math.isnan(score({'coco/bbox_mAP': -1.}, first))
     with pytest.raises(KeyError, match='mIoU'):
         score(dict(aAcc=1.), segmentation)
