@@ -11,6 +11,9 @@ pytest.importorskip('mmdet')
 
 from mmdet.datasets.api_wrappers import COCO, COCOeval
 
+from mmivtuning.det.datasets.coco_metric import (  # noqa: E402
+    PairedCocoMetric,
+)
 from mmivtuning.evidence.sampled_boxes import (
     RESAMPLES,
     SampledCocoMetric,
@@ -135,6 +138,9 @@ def test_the_metric_keeps_resamples(metric):
     truth, found = scene(1)
     one, two = metric(truth), metric(truth)
     measured = one.compute_metrics(results(truth, found))
+    plain = PairedCocoMetric.compute_metrics(two, results(truth, found))
+    assert measured['bbox_mAP'] == pytest.approx(plain['bbox_mAP'], abs=5e-4)
+    assert measured['bbox_mAP'] != plain['bbox_mAP']  # not rounded
     assert one.samples.shape == (1, RESAMPLES)
     spread = np.nanquantile(one.samples, [0.1, 0.9])
     assert spread[0] < measured['bbox_mAP'] < spread[1]
