@@ -57,6 +57,7 @@ class Outcome:
                            Tuple[Run, Result]] = {}
         self.failures: List[Tuple[Run, str]] = []
         self.waiting: List[Run] = []
+        self._idle: Dict[Tuple[str, str], List[Tuple[Run, float]]] = {}
         self.sources = set()
         self.versions: List[Dict[str, str]] = []
         final = conductor.final_runs(self.choices)
@@ -136,6 +137,14 @@ class Outcome:
         A segmentor that gets one class right and no other, a detector
         without any mAP: differences between them say nothing.
         """
+        key = (subject, measure.key)
+        if key not in self._idle:
+            self._idle[key] = self._list_idle(subject, measure)
+        return self._idle[key]
+
+    def _list_idle(self, subject: str,
+                   measure: Measure) -> List[Tuple[Run, float]]:
+        """Read the samples of all runs on a data set."""
         listed = []
         for key, (run, result) in sorted(self.results.items()):
             if key[0] != subject:
