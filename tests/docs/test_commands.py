@@ -112,6 +112,7 @@ PARSED = {
     'README.md': [
         ('make demo', 'takes 10 minutes'),
         ('make test', IN_CI),
+        ('make evidence*', 'trains; tests/evidence runs the same study'),
         ('mim * mmseg my_config.py*',
          'trains EVA02-L; test_own_project.py runs the same lines on a small '
          'backbone, test_names.py builds the model'),
