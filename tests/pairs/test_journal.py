@@ -229,7 +229,9 @@ def test_another_conversion_starts_anew(tmp_path, converted, change):
 def test_killed_with_workers(tmp_path, whole, number):
     out = tmp_path / 'a' / 'out'
     code = f'''
-import sys, time
+import signal, sys, time
+# What runs the tests in the background may ignore it, which is inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {str(__file__.rpartition('/')[0])!r})
 from pathlib import Path
 from test_journal import FACTS, RECIPE, convert, make_plan
