@@ -1,5 +1,6 @@
-"""Fixtures of every test: scenes, the cache, real data, seeds."""
+"""Fixtures of every test: scenes, the cache, real data, seeds, tools."""
 
+import importlib.util
 import os
 import random
 import subprocess
@@ -25,6 +26,20 @@ def _seeded():
 def root() -> Path:
     """Return the root of the checkout."""
     return ROOT
+
+
+@pytest.fixture(scope='session')
+def load_tool():
+    """Return a function that imports a script of ``tools/`` by its name."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(
+            name, ROOT / f'tools/{name}.py')
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @pytest.fixture(scope='session')

@@ -89,14 +89,12 @@ def build(backbone: Dict[str, Any], tuning: str) -> nn.Module:
     config = {
         name: value
         for name, value in backbone.items()
-        if name not in ('init_cfg', 'tuning')
+        if name != 'init_cfg'
     }
     if tuning in COMPARISON:
         config.pop('pyramid_strides', None)
     if tuning == 'stock':
         return build_stock(config)
-    if tuning == backbone.get('tuning', 'iv'):
-        return MODELS.build(dict(config, tuning=tuning))
     return MODELS.build(retuned(config, tuning))
 
 

@@ -239,8 +239,9 @@ def make_run(study: Study,
     # Resampled boxes cost seconds, and rates are chosen by the score alone.
     cfg.test_evaluator = _metrics(
         cfg.test_evaluator, sampled=not (tuning and boxes))
+    metrics = 'sampled_boxes' if boxes else 'sampled'
     cfg.custom_imports.imports = [
-        'mmivtuning', 'mmivtuning.evidence.sampled' + '_boxes' * boxes
+        'mmivtuning', f'mmivtuning.evidence.{metrics}'
     ]
     tests = ['pair'] if tuning else list(method.tests)
     return Run(

@@ -4,7 +4,6 @@ A study is a YAML file. It is no config of a model: nothing in it is computed,
 mim does not take it for one, and a reader sees all of it.
 """
 
-import math
 import re
 from dataclasses import dataclass, field, fields, replace
 from numbers import Integral, Real
@@ -45,10 +44,10 @@ def check_number(where: str,
                  low: float = 0.,
                  high: float = float('inf'),
                  whole: bool = False) -> None:
-    """Raise if a value is no finite number of a range, ends included."""
+    """Raise if a value is no number of a range, ends but infinity included."""
     kind = Integral if whole else Real
     if (not isinstance(value, kind) or isinstance(value, bool)
-            or not math.isfinite(value) or not low <= value <= high):
+            or value == float('inf') or not low <= value <= high):
         hint = ''
         if isinstance(value, str):
             hint = ' (YAML reads 1e-4 as text: write 1.0e-4)'
@@ -302,6 +301,7 @@ def _check_entries(where: str, content: Any) -> None:
 
 def _known(where: str, names: Any, known: Mapping[str, Any]) -> None:
     """Raise if something is named that does not exist."""
+    # A list, because names of a file may be what no mapping can look up.
     unknown = [name for name in names if name not in list(known)]
     if unknown:
         raise ValueError(f'{where} names {unknown}, which the study does not '
@@ -404,9 +404,9 @@ def _parse(content: Any, setting: Optional[str]) -> Study:
     overrides = chosen.get('datasets') or list(content['datasets'])
     if not isinstance(overrides, Mapping):
         check_list(f'settings.{setting}.datasets', overrides)
-        _known(f'settings.{setting}.datasets', overrides, content['datasets'])
-        overrides = {name: None for name in overrides}
     _known(f'settings.{setting}.datasets', overrides, content['datasets'])
+    if not isinstance(overrides, Mapping):
+        overrides = dict.fromkeys(overrides)
     _check_entries(f'settings.{setting}.datasets',
                    {name: changes or {}
                     for name, changes in overrides.items()})

@@ -158,7 +158,7 @@ class Outcome:
 
     def idle_of(self, subject: str, measure: Measure, methods: Iterable[str],
                 fraction: float = 1.) -> int:
-        """Count those of two methods that are compared."""
+        """Count such runs of some methods on a share of the pairs."""
         return sum(run.method in methods and run.fraction == fraction
                    for run, _ in self.idle(subject, measure))
 

@@ -104,9 +104,7 @@ def _tuned(cfg: Config, tunings: Sequence[str]) -> Dict[str, Config]:
     found = {}
     for name in dict.fromkeys(tunings):
         found[name] = copy.deepcopy(cfg)
-        # With its own way of tuning, a config keeps its arguments.
-        if name != backbone.get('tuning', 'iv'):
-            found[name].model.backbone = retuned(backbone, name)
+        found[name].model.backbone = retuned(backbone, name)
     return found
 
 

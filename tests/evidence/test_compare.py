@@ -1,7 +1,6 @@
 """tools/compare.py as a user runs it: interrupted, restarted, crashing."""
 
 import fcntl
-import importlib.util
 import json
 import os
 import signal
@@ -20,13 +19,9 @@ STUDY = ROOT / 'configs/studies/evidence.yml'
 
 
 @pytest.fixture(scope='module')
-def tool():
+def tool(load_tool):
     """Return tools/compare.py as a module."""
-    spec = importlib.util.spec_from_file_location(
-        'compare_tool', ROOT / 'tools/compare.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool('compare')
 
 
 def start(study, out, *arguments):

@@ -11,9 +11,7 @@ pytest.importorskip('mmdet')
 
 from mmdet.datasets.api_wrappers import COCO, COCOeval
 
-from mmivtuning.det.datasets.coco_metric import (
-    PairedCocoMetric,
-)
+from mmivtuning.det.datasets.coco_metric import PairedCocoMetric
 from mmivtuning.evidence.sampled_boxes import (
     RESAMPLES,
     SampledCocoMetric,

@@ -1,6 +1,5 @@
 """What a pipeline makes of pairs, drawn: truth lies where it belongs."""
 
-import importlib.util
 
 import cv2
 import numpy as np
@@ -23,12 +22,8 @@ PANELS = dict(segmentation=3, detection=4, saliency=3)
 
 
 @pytest.fixture(scope='module')
-def browse(root):
-    spec = importlib.util.spec_from_file_location(
-        'browse_dataset', root / 'tools/browse_dataset.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def browse(load_tool):
+    return load_tool('browse_dataset')
 
 
 def panels(path, number):

@@ -1,6 +1,5 @@
 """The set-up script, without setting anything up."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -10,12 +9,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope='module')
-def setup_environment():
-    spec = importlib.util.spec_from_file_location(
-        'setup_environment', ROOT / 'tools/setup_environment.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def setup_environment(load_tool):
+    return load_tool('setup_environment')
 
 
 @pytest.fixture

@@ -530,12 +530,12 @@ def retuned(backbone: Mapping[str, Any],
     """Return the config of a backbone with another way of tuning.
 
     Args:
-        backbone (Mapping): Config of one of this package's backbones; what
-            belongs to its own way of tuning is left out.
+        backbone (Mapping): Config of one of this package's backbones.
         tuning (str): A key of ``TUNINGS``, or ``'dual'``:
             :class:`DualBackbone` of it.
-        arguments (Mapping, optional): Of the backbone, besides. Default:
-            None.
+        arguments (Mapping, optional): Of the backbone, instead of those that
+            belong to its own way of tuning. Default: None, which keeps these
+            where it is tuned in this way already.
 
     Returns:
         dict: A copy.
@@ -546,8 +546,11 @@ def retuned(backbone: Mapping[str, Any],
     if tuning not in (*TUNINGS, DUAL):
         raise ValueError(f'tuning must be one of {(*TUNINGS, DUAL)}, found '
                          f'{tuning!r}')
-    config = copy.deepcopy(
-        {key: value for key, value in backbone.items() if key not in _OWN})
+    kept = arguments is None and tuning == backbone.get('tuning', 'iv')
+    config = copy.deepcopy({
+        key: value for key, value in backbone.items()
+        if kept or key not in _OWN
+    })
     config.update(copy.deepcopy(dict(arguments or {})))
     if tuning == DUAL:
         return dict(type='mmivtuning.DualBackbone', backbone=config)
