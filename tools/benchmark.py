@@ -19,6 +19,7 @@ training pipeline, in one process, against decoding the two files alone.
 """
 
 import argparse
+import gc
 import inspect
 import json
 import platform
@@ -41,6 +42,8 @@ from mmivtuning.registry import MODELS
 TUNINGS = ('iv', 'full', 'dual', 'frozen')
 # Without maps of other strides, which no stock backbone makes.
 COMPARISON = ('visible', 'stock')
+# IV-tuning with compiled prompt blocks.
+COMPILED = 'iv_compiled'
 DINOV2_SMALL = dict(
     type='mmivtuning.IVVisionTransformer',
     arch='dinov2-small',
@@ -95,6 +98,11 @@ def build(backbone: Dict[str, Any], tuning: str) -> nn.Module:
         config.pop('pyramid_strides', None)
     if tuning == 'stock':
         return build_stock(config)
+    if tuning == COMPILED:
+        config = retuned(config, 'iv')
+        options = dict(config.get('tuning_options') or {})
+        config['tuning_options'] = dict(options, compile_training=True)
+        return MODELS.build(config)
     return MODELS.build(retuned(config, tuning))
 
 
@@ -179,7 +187,12 @@ class Subject:
 
 def operations(subject: Subject) -> int:
     """Count floating point operations of one forward pass."""
-    return count_operations(subject.forward)
+    subject.model.eval()  # where nothing is compiled
+    try:
+        return count_operations(subject.forward)
+    finally:
+        subject.model.train()
+        gc.collect()  # counting leaves cycles that hold the graph
 
 
 def sizes(model: nn.Module) -> Dict[str, int]:
@@ -370,7 +383,7 @@ def main() -> None:
     parser.add_argument('--batch', type=int, default=2)
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--tunings', nargs='+', default=list(TUNINGS),
-                        choices=TUNINGS + COMPARISON)
+                        choices=(*TUNINGS, *COMPARISON, COMPILED))
     parser.add_argument('--dtype', default='float32',
                         choices=['float32', 'bfloat16', 'float16'])
     parser.add_argument('--loader', help='config whose pipeline is measured')

@@ -10,13 +10,11 @@ import pytest
 
 
 def _environment(**extra: str) -> Dict[str, str]:
-    """Return the environment of a run on the CPU with one thread."""
-    return dict(
-        os.environ,
-        CUDA_VISIBLE_DEVICES='-1',
-        OMP_NUM_THREADS='1',
-        PYTHONWARNINGS='ignore',
-        **extra)
+    """Return the environment of a run with one thread, else on the CPU."""
+    return {
+        **os.environ, 'CUDA_VISIBLE_DEVICES': '-1', 'OMP_NUM_THREADS': '1',
+        'PYTHONWARNINGS': 'ignore', **extra
+    }
 
 
 @pytest.fixture(scope='session')

@@ -384,6 +384,8 @@ class IVTuning(Tuning):
         num_prompted_layers (int, optional): How many layers have MP-betas:
             the first ones, or, if it is negative, the last ones; 0 leaves
             MP-alpha alone. None: all. Defaults to None.
+        compile_training (bool): Whether torch.compile fuses MP-betas in
+            training, for GPUs; needs torch 2.5. Defaults to False.
 
     Raises:
         ValueError: If an option does not fit.
@@ -405,7 +407,8 @@ class IVTuning(Tuning):
                  infrared_path: str = 'linear',
                  prompt_update: str = 'paper',
                  betas: str = 'both',
-                 num_prompted_layers: Optional[int] = None) -> None:
+                 num_prompted_layers: Optional[int] = None,
+                 compile_training: bool = False) -> None:
         _check_positive(
             token_dims=token_dims,
             prompt_dims=prompt_dims,
@@ -414,6 +417,7 @@ class IVTuning(Tuning):
         _check_choice('infrared_path', infrared_path, INFRARED_PATHS)
         _check_choice('prompt_update', prompt_update, self.UPDATES)
         _check_choice('betas', betas, tuple(self.BETAS))
+        _check_choice('compile_training', compile_training, (False, True))
         for name, width in (('token_dims', token_dims), ('prompt_dims',
                                                          prompt_dims)):
             if width % split_ratio:
@@ -425,7 +429,8 @@ class IVTuning(Tuning):
         self.widths = dict(
             hidden_dims=token_dims,
             prompt_dims=prompt_dims,
-            drop_rate=drop_rate)
+            drop_rate=drop_rate,
+            compile_training=compile_training)
         self.prompt_update = prompt_update
         self.betas = self.BETAS[betas]
         self.num_prompted_layers = num_prompted_layers

@@ -5,10 +5,12 @@ view of them, (B, h, w, D) -> (B, D, h, w): channels last in memory, no copy.
 (The authors' detection code takes it as w x h: wrong if h differs from w.)
 """
 
-from typing import List, Tuple
+from functools import lru_cache
+from typing import Callable, List, Tuple
 
 import torch
 import torch.nn.functional as F
+from mmengine.utils import digit_version
 from torch import Tensor, nn
 
 from .lean import add_branches
@@ -158,6 +160,13 @@ class ModalPromptBeta(ModalPrompt):
         split_ratio (int): See :class:`SplitFuseEnhancer`. Defaults to 4.
         infrared_path (str): ``'linear'``, or ``'convolution'``, with which
             the prompt goes through an SFE, too. Defaults to ``'linear'``.
+        compile_training (bool): Whether torch.compile fuses the block where
+            it trains: it is many small operations, whose launches cost a GPU
+            more than their arithmetic. Defaults to False.
+
+    Raises:
+        ValueError: If ``compile_training`` is asked of a torch older than
+            2.5, which would compile every block anew.
     """
 
     def __init__(self,
@@ -168,8 +177,14 @@ class ModalPromptBeta(ModalPrompt):
                  prompt_init: str = 'paper',
                  with_simam: bool = True,
                  split_ratio: int = 4,
-                 infrared_path: str = 'linear') -> None:
+                 infrared_path: str = 'linear',
+                 compile_training: bool = False) -> None:
         super().__init__(prompt_init)
+        if compile_training and digit_version(
+                torch.__version__) < digit_version('2.5'):
+            raise ValueError('compile_training needs torch 2.5 or newer, '
+                             f'found {torch.__version__}')
+        self.compile_training = compile_training
         self.embed_dims = embed_dims
         self.token_norm = ScaleShift(embed_dims)
         self.token_down = nn.Linear(embed_dims, hidden_dims)
@@ -210,6 +225,13 @@ class ModalPromptBeta(ModalPrompt):
         of_patches = prompt.shape[1] == hw[0] * hw[1]
         lead = 0 if of_patches else extra
         _check('prompt', prompt, self.embed_dims, hw, lead)
+        if self.compile_training and self.training and not is_compiling():
+            return compiled_adapt()(self, tokens, prompt, hw, extra, lead)
+        return self.adapt(tokens, prompt, hw, extra, lead)
+
+    def adapt(self, tokens: Tensor, prompt: Tensor, hw: Tuple[int, int],
+              extra: int, lead: int) -> Tensor:
+        """Do what :meth:`forward` says; the prompt leads with some tokens."""
         # Whole tensors are projected, and cut where they are narrow.
         narrow = (self.token_norm.project(tokens, self.token_down)[:, extra:],
                   self.prompt_norm.project(prompt, self.prompt_down)[:, lead:])
@@ -231,3 +253,9 @@ class ModalPromptBeta(ModalPrompt):
         hidden = self.enhance(tokens_to_map(hidden, hw))
         prompt = self.attention(tokens_to_map(prompt, hw))
         return map_to_tokens(hidden), F.gelu(map_to_tokens(prompt))
+
+
+@lru_cache(maxsize=None)
+def compiled_adapt() -> Callable[..., Tensor]:
+    """Return :meth:`ModalPromptBeta.adapt`, compiled once for all blocks."""
+    return torch.compile(ModalPromptBeta.adapt)

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.utils import digit_version
 from torch import nn
 
 from mmivtuning.models.modules import ModalPromptBeta, ScaleShift, lean
@@ -147,3 +148,44 @@ def test_statistics_are_updated_once_whatever_is_called():
     assert norm.num_batches_tracked == 3
     block.eval()(tokens, prompt, (3, 4)).sum().backward()
     assert norm.num_batches_tracked == 3
+
+
+COMPILES = digit_version(torch.__version__) >= digit_version('2.5')
+
+
+@pytest.mark.skipif(COMPILES, reason='of an older torch')
+def test_compilation_needs_a_newer_torch():
+    with pytest.raises(ValueError, match='needs torch 2.5 or newer, found'):
+        ModalPromptBeta(16, compile_training=True)
+
+
+@pytest.mark.skipif(not COMPILES, reason='an older torch does not compile')
+def test_compiled_block_trains_as_the_other_does():
+    plain = ModalPromptBeta(32, 16, drop_rate=0.)
+    nn.init.normal_(plain.token_up.weight)
+    nn.init.normal_(plain.prompt_up.weight)
+    compiled = ModalPromptBeta(32, 16, drop_rate=0., compile_training=True)
+    compiled.load_state_dict(plain.state_dict())
+    tokens, prompt = torch.randn(2, 2, 13, 32).requires_grad_()
+    weights = torch.randn(2, 13, 32)
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    found = []
+    for block in (plain, compiled):
+        out = block(tokens, prompt, (3, 4), 1)
+        leaves = [tokens, prompt, *(
+            value for name, value in block.named_parameters()
+            # batch normalisation takes it out again: its gradient is noise
+            if name != 'enhance.conv1.bias')]
+        grads = torch.autograd.grad((out * weights).sum(), leaves)
+        found.append([out, *grads, *block.buffers()])
+    for mine, expected in zip(*reversed(found)):
+        torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-4)
+    counters = torch._dynamo.utils.counters
+    assert counters['stats']['unique_graphs'] == 1
+    assert not counters['graph_break']
+    with torch.no_grad():  # evaluation is as it was
+        out = compiled.eval()(tokens, prompt, (3, 4), 1)
+    torch.testing.assert_close(
+        out, plain.eval()(tokens, prompt, (3, 4), 1), rtol=1e-4, atol=1e-4)
+    assert counters['stats']['unique_graphs'] == 1
