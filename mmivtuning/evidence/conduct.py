@@ -139,14 +139,15 @@ class Conductor:
                  if len(results) == subject.tuning_seeds}
         if not whole:
             return Choice(None, {}, 'every rate crashed')
-        measure = subject.measures[0]
+        measure = subject.chooser
         scores = {
             rate: mean(score(r['scores']['pair'], measure) for r in results)
             for rate, results in whole.items()
         }
+        sign = -1 if measure.lower_is_better else 1
         # A score that is none is the worst one.
         best = max(scores, key=lambda r: (
-            -math.inf if math.isnan(scores[r]) else scores[r],
+            -math.inf if math.isnan(scores[r]) else sign * scores[r],
             -mean(result['loss'] for result in whole[r])))
         remarks = []
         if list(scores.values()).count(scores[best]) > 1:

@@ -258,13 +258,22 @@ def make_run(study: Study,
 
 
 def _metrics(evaluator: Any, sampled: bool) -> List[ConfigDict]:
-    """List the metrics, those that keep what single pairs contribute."""
+    """List the metrics: those that keep what single pairs contribute.
+
+    Beside the mIoU stands the cross entropy.
+    """
     metrics = evaluator if isinstance(evaluator, list) else [evaluator]
     known = _SAMPLED if sampled else {}
+    losses = [
+        ConfigDict(
+            type='mmivtuning.CrossEntropyMetric',
+            ignore_index=metric.get('ignore_index', 255))
+        for metric in metrics if metric.type == 'IoUMetric'
+    ]
     return [
         ConfigDict(metric, type=known.get(metric.type, metric.type))
         for metric in metrics
-    ]
+    ] + losses
 
 
 def _identity(cfg: Config, present: Present, tests: List[str],

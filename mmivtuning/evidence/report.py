@@ -47,13 +47,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> List[str]:
     return [*lines, '']
 
 
-def spread(cell: Optional[Cell]) -> str:
+def spread(cell: Optional[Cell], digits: int = 1) -> str:
     """Write a mean and its standard deviation; a lone seed has none."""
     if cell is None:
         return _NOTHING
     if len(cell.by_seed) < 2:
-        return f'{cell.mean:.1f} (one seed)'
-    return f'{cell.mean:.1f} ± {cell.deviation:.1f}'
+        return f'{cell.mean:.{digits}f} (one seed)'
+    return f'{cell.mean:.{digits}f} ± {cell.deviation:.{digits}f}'
 
 
 def _interval(interval: Optional[Interval]) -> str:
@@ -88,9 +88,10 @@ def _subject_section(outcome: Outcome, present: Present) -> List[str]:
     lines = [f'## {subject.name}', '']
     if subject.note:
         lines += [' '.join(subject.note.split()), '']
-    names = ', '.join(measure.name for measure in subject.measures)
+    names = ', '.join(f'{measure.name} in {measure.unit}'
+                      for measure in subject.measures)
     lines += [
-        f'{names} in percent, mean ± standard deviation over seeds; '
+        f'{names}: mean ± standard deviation over seeds; '
         f'{len(present.positions)} training pairs, {present.tested} '
         f'validation pairs, {subject.steps} steps of {subject.batch} pairs.',
         ''
@@ -106,8 +107,10 @@ def _subject_section(outcome: Outcome, present: Present) -> List[str]:
             if condition in method.tests else 'not tested'
             for condition in CONDITIONS
         ]
-        row += [spread(outcome.cell(subject.name, name, other))
-                for other in others]
+        row += [
+            spread(outcome.cell(subject.name, name, other), other.digits)
+            for other in others
+        ]
         row += [
             _amount(outcome.median(subject.name, name, key), scale, text)
             for key, scale, text in (('trainable_backbone', 1, '{:,.0f}'),
@@ -221,18 +224,21 @@ def _rates(outcome: Outcome) -> List[str]:
         'mean over seeds (' + ', '.join(
             f'{name}: {number}' for name, number in numbers.items()) + ')')
     lines = [
-        '## Rates', '', 'Score on training pairs that were held out, by '
+        '## Rates', '', 'Scores on training pairs that were held out, by '
         f'rate, {seeds}; the same grid and steps for every method.', ''
     ]
+    choosers = {p.subject.name: p.subject.chooser for p in outcome.present}
     rows = []
     for (subject, method), choice in tuned.items():
-        scores = [f'{choice.scores[rate]:.1f}'
+        measure = choosers[subject]
+        scores = [f'{choice.scores[rate]:.{measure.digits}f}'
                   if rate in choice.scores else _NOTHING for rate in rates]
-        rows.append([subject, method, *scores, f'{choice.rate:g}',
-                     choice.remark])
+        way = 'lowest' if measure.lower_is_better else 'highest'
+        rows.append([subject, method, f'{measure.name}, {way}', *scores,
+                     f'{choice.rate:g}', choice.remark])
     return lines + table(
-        ['data set', 'method', *(f'{rate:g}' for rate in rates), 'chosen',
-         'remark'], rows)
+        ['data set', 'method', 'chosen by',
+         *(f'{rate:g}' for rate in rates), 'chosen', 'remark'], rows)
 
 
 def _state(outcome: Outcome) -> List[str]:

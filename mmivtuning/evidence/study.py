@@ -24,19 +24,37 @@ KEPT_WEIGHTS = ('none', 'first seed', 'all')
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure of a task: the key in the metrics, and what it is times."""
+    """A figure of a task.
+
+    Args:
+        name (str): What tables call it.
+        key (str): In what the metrics return.
+        scale (float): What that figure is times.
+        unit (str): Of the product. Default: 'percent'.
+        digits (int): Of it after the point, in tables. Default: 1.
+        lower_is_better (bool): Default: False.
+    """
 
     name: str
     key: str
     scale: float
+    unit: str = 'percent'
+    digits: int = 1
+    lower_is_better: bool = False
 
 
-# The first measure of a task chooses rates and decides claims.
+# The first measure of a task decides claims, and chooses rates unless
+# CHOOSERS names another.
 TASKS: Dict[str, Tuple[Measure, ...]] = dict(
-    segmentation=(Measure('mIoU', 'mIoU', 1.), ),
+    segmentation=(Measure('mIoU', 'mIoU', 1.),
+                  Measure('cross entropy', 'cross_entropy', 1., 'nats a pixel',
+                          3, True)),
     detection=(Measure('mAP', 'coco/bbox_mAP', 100.),
                Measure('mAP50', 'coco/bbox_mAP_50', 100.)),
     saliency=(Measure('S-measure', 'saliency/Smeasure', 100.), ))
+# After few steps segmentors of many rates predict one class: their mIoU is
+# alike, their loss is not.
+CHOOSERS = dict(segmentation='cross entropy')
 
 
 def check_number(where: str,
@@ -237,8 +255,15 @@ class Subject:
         """The measures, the first one under the name given here."""
         first, *others = TASKS[self.task]
         if self.measure:
-            first = Measure(self.measure, first.key, first.scale)
+            first = replace(first, name=self.measure)
         return (first, *others)
+
+    @property
+    def chooser(self) -> Measure:
+        """The measure that chooses rates."""
+        name = CHOOSERS.get(self.task)
+        return next((m for m in self.measures if m.name == name),
+                    self.measures[0])
 
     @property
     def shares(self) -> List[float]:

@@ -98,7 +98,8 @@ def pretend(tmp_path):
             status='done',
             sources='these',
             versions=dict(torch='2'),
-            scores={name: dict(mIoU=value - 10 * place)
+            scores={name: dict(mIoU=value - 10 * place,
+                               cross_entropy=1 - value / 100)
                     for place, name in enumerate(run.tests)},
             loss=0.5,
             step_seconds=0.25,

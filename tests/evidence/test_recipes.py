@@ -139,9 +139,16 @@ def test_a_config_reads_back(make, tmp_path):
     assert Config.fromfile(path).to_dict() == cfg.to_dict()
 
 
+def test_the_cross_entropy_stands_beside_the_overlap(make, study_content):
+    types = [metric.type for metric in make().config.test_evaluator]
+    assert types == ['mmivtuning.SampledIoUMetric',
+                     'mmivtuning.CrossEntropyMetric']
+
+
 def test_scores_are_in_percent():
-    segmentation, = TASKS['segmentation']
+    segmentation, loss = TASKS['segmentation']
     assert score(dict(mIoU=61.2), segmentation) == 61.2
+    assert score(dict(mIoU=61.2, cross_entropy=0.4), loss) == 0.4
     first, second = TASKS['detection']
     metrics = {'coco/bbox_mAP': 0.2, 'coco/bbox_mAP_50': 0.5}
     assert score(metrics, first) == 20

@@ -9,6 +9,7 @@ import pytest
 from mmivtuning.evidence.conduct import duration
 from mmivtuning.evidence.report import write
 from mmivtuning.evidence.scheduling import FAILURE
+from mmivtuning.evidence.study import TASKS, Subject
 from mmivtuning.evidence.tables import Outcome
 
 # By method: scores of the seeds 0, 1, 2.
@@ -42,7 +43,8 @@ def rows(path):
 def test_the_page(finished, tmp_path):
     path = write(Outcome(finished.study, finished), tmp_path / 'page', 'do it')
     text = path.read_text()
-    assert '| iv | 3 | 61.0 ± 1.0 | 51.0 ± 1.0 | 41.0 ± 1.0 | 1,234 |' in text
+    assert ('| iv | 3 | 61.0 ± 1.0 | 51.0 ± 1.0 | 41.0 ± 1.0 | 0.390 ± 0.010 '
+            '| 1,234 |') in text
     assert '| seen | 3 | 41.0 ± 1.0 | not tested | not tested |' in text
     assert '| iv − full | +9.8 | +10.0, +9.5, +10.0 | ' in text
     assert '| iv beats full (iv − full) | holds (+9.8) |' in text
@@ -57,7 +59,8 @@ def test_the_tables(finished, tmp_path):
     write(Outcome(finished.study, finished), tmp_path / 'page', 'do it')
     found = rows(tmp_path / 'page' / 'runs.csv')
     # Three conditions for three methods, one for the fourth.
-    assert len(found) == 3 * (3 * 3 + 1)
+    assert len(found) == 2 * 3 * (3 * 3 + 1)
+    assert {row['measure'] for row in found} == {'mIoU', 'cross entropy'}
     found = rows(tmp_path / 'page' / 'differences.csv')
     assert [(r['better'], r['than']) for r in found] == [
         ('iv', 'full'), ('iv', 'frozen'), ('iv', 'seen'), ('full', 'frozen')]
@@ -174,7 +177,10 @@ def test_rates_are_chosen_method_by_method(tuned, pretend, tmp_path):
         pretend(tuned, run, value, areas(value))
     page = write(Outcome(tuned.study, tuned), tmp_path / 'page', 'x')
     text = page.read_text()
-    assert '| tiny | iv | 40.0 | 50.0 | 40.0 | 0.001 | – |' in text
+    assert ('| tiny | iv | cross entropy, lowest | 0.600 | 0.500 | 0.600 '
+            '| 0.001 | – |') in text
+    assert 'mIoU in percent, cross entropy in nats a pixel: mean' in text
+    assert ' | 0.400 ± 0.000 | 1,234 | ' in text
     assert 'By share of the training pairs' in text
     assert (page.parent / 'fractions.png').is_file()
     assert '| iv | 30.0 ± 0.0 | 60.0 ± 0.0 |' in text
@@ -208,11 +214,12 @@ def test_a_rate_is_chosen_by_the_mean_of_several_seeds(
     (folder / FAILURE).write_text('{"reason": "diverged"}')
     choices = {method: choice for (_, method), choice in one.choices().items()}
     assert choices['iv'].rate == choices['full'].rate == 1e-4
-    assert choices['iv'].scores == {1e-4: 59., 1e-3: 42.}
+    assert choices['iv'].scores == pytest.approx({1e-4: .41, 1e-3: .58})
     assert '1 rate(s) crashed' in choices['full'].remark
     text = write(Outcome(one.study, one), tmp_path / 'page', 'x').read_text()
     assert 'mean over seeds (tiny: 2)' in text
-    assert '| tiny | iv | 59.0 | 42.0 | 0.0001 |' in text
+    assert ('| tiny | iv | cross entropy, lowest | 0.410 | 0.580 | 0.0001 '
+            '|') in text
 
 
 def test_a_method_whose_rates_all_crash_is_left_out(tuned):
@@ -234,6 +241,22 @@ def test_a_rate_at_which_one_class_is_predicted_is_told(tuned, pretend):
                for (_, method), choice in tuned.choices().items()}
     assert remarks['full'] == 'one class only is predicted at it'
     assert remarks['iv'] == ''
+
+
+def test_where_one_class_is_predicted_the_loss_chooses(tuned, pretend):
+    losses = {1e-4: 0.3, 1e-3: 0.2, 1e-2: float('nan')}
+    for run in tuned.tuning_runs():
+        pretend(tuned, run, 30., scores=dict(
+            pair=dict(mIoU=30., cross_entropy=losses[run.rate])))
+    assert {c.rate for c in tuned.choices().values()} == {1e-3}
+
+
+def test_boxes_and_objects_choose_rates_by_their_first_measure(study_content):
+    tiny = study_content()['datasets']['tiny']
+    named = {task: Subject('one', **dict(tiny, task=task)).chooser.name
+             for task in TASKS}
+    assert named == dict(segmentation='cross entropy', detection='mAP',
+                         saliency='S-measure')
 
 
 def test_a_plot_of_an_earlier_state_goes(finished, tmp_path):
