@@ -3,7 +3,8 @@ r"""Measure what tuning costs: IV-tuning, full, dual and frozen, interleaved.
 For the backbone of each config, and each way of tuning: time of a training
 step, of inference and of its first attention layer alone (forward and
 backward), peak memory (GPU) and bytes kept for the backward pass, parameters,
-operations, and bytes of checkpoint and adapter. The best of some repeats
+operations, tensor operations issued (of which a GPU's host can issue so many
+a second), and bytes of checkpoint and adapter. The best of some repeats
 counts. Weights are random: nothing is downloaded. Writes JSON, Markdown and a
 plot::
 
@@ -31,6 +32,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmivtuning.engine.complexity import count_operations
 from mmivtuning.engine.data_root import read_config, read_model_config
@@ -195,6 +197,35 @@ def operations(subject: Subject) -> int:
         gc.collect()  # counting leaves cycles that hold the graph
 
 
+class IssuedOperations(TorchDispatchMode):
+    """Context that counts calls of torch's operators, views excluded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, operator: Any, types: Any,
+                           args: Tuple = (),
+                           kwargs: Optional[Dict[str, Any]] = None) -> Any:
+        """Call an operator."""
+        aliases = [a.alias_info for a in operator._schema.arguments]
+        view = any(alias and not alias.is_write for alias in aliases)
+        self.count += not view and '_unsafe_view' not in str(operator)
+        return operator(*args, **(kwargs or {}))
+
+
+def issued(subject: Subject) -> Dict[str, int]:
+    """Count what forward and backward pass, and inference, issue."""
+    with IssuedOperations() as step:
+        subject.forward().backward()
+    subject.optimiser.zero_grad()
+    subject.model.eval()
+    with IssuedOperations() as inference:
+        subject.infer()
+    subject.model.train()
+    return dict(issued_step=step.count, issued_inference=inference.count)
+
+
 def sizes(model: nn.Module) -> Dict[str, int]:
     """Compute bytes of files from shapes, heads excluded."""
     frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
@@ -221,6 +252,8 @@ def measure(name: str, backbone: Dict[str, Any], args: argparse.Namespace,
             parameters=count.total, trainable=count.trainable,
             saved_bytes=saved_bytes(subject.model, subject.forward),
             flops=operations(subject), **sizes(subject.model))
+        if tuning != COMPILED:  # which a counter keeps from compiling
+            row.update(issued(subject))
         rows.append(row)
         if args.device != 'cpu':
             subject.model.cpu()  # one model on the GPU at a time
@@ -297,6 +330,8 @@ def versions(args: argparse.Namespace) -> Dict[str, Any]:
 RATIOS = dict(
     step_s=('full', 'dual', 'stock'),
     inference_s=('frozen', 'stock'),
+    issued_step=('full', 'stock'),
+    issued_inference=('frozen', 'stock'),
     attention_s=('stock', ),
     saved_bytes=('full', 'stock'))
 
@@ -319,10 +354,14 @@ def columns(row: Dict[str, Any], rows: List[Dict[str, Any]]) -> Dict[str, str]:
             if other in same:  # every model and size has the same tunings
                 base = same[other][key]
                 found[f'{title} / {other}'] = (
-                    f'{row[key] / base:.2f}' if base else '–')
+                    f'{row[key] / base:.2f}' if base and key in row else '–')
 
     add('step', 'step_s', f'{row["step_s"] * 1e3:.0f} ms')
     add('inference', 'inference_s', f'{row["inference_s"] * 1e3:.0f} ms')
+    for what in ('step', 'inference'):
+        number = row.get(f'issued_{what}')
+        add(f'issued, {what}', f'issued_{what}',
+            '–' if number is None else f'{number:,}')
     add('attention', 'attention_s', f'{row["attention_s"] * 1e3:.1f} ms')
     add('kept', 'saved_bytes', f'{row["saved_bytes"] / 1e6:.0f} MB')
     if row['peak_bytes']:

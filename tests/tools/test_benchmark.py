@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,6 +41,10 @@ def test_a_run_on_the_cpu(tmp_path):
     assert all(r[f'{what}_s'] > 0 for r in rows.values()
                for what in ('step', 'inference', 'attention'))
     assert iv['adapter'] < iv['checkpoint']
+    assert all(r['issued_step'] > 1.5 * r['issued_inference'] > 30
+               for r in rows.values())
+    assert iv['issued_inference'] > frozen['issued_inference']
+    assert 1.9 < dual['issued_step'] / full['issued_step'] < 2.1
     assert '84×98' in (tmp_path / 'benchmark.md').read_text()
     assert (tmp_path / 'benchmark.png').stat().st_size > 1000
 
@@ -56,3 +61,14 @@ def test_the_stock_class_is_the_same_network(tmp_path, name):
     text = (tmp_path / 'benchmark.md').read_text()
     assert '| attention / stock |' in text
     assert '| step / full |' not in text
+
+
+def test_views_are_not_issued(load_tool):
+    counter = load_tool('benchmark').IssuedOperations()
+    x = torch.randn(4, 6, requires_grad=True)
+    with counter:
+        y = (x.t().reshape(2, 12)[:, 1:] * 2).sum()  # a copy, *, sum
+    assert counter.count == 3
+    with counter:
+        y.backward()
+    assert counter.count > 5

@@ -14,7 +14,7 @@ from mmengine.utils import digit_version
 from torch import Tensor, nn
 
 from .lean import add_branches
-from .recompute import is_compiling, recomputed
+from .recompute import is_compiling
 from .scale_shift import ScaleShift
 from .simam import SimAM
 from .split_fuse_enhancer import SplitFuseEnhancer
@@ -233,26 +233,18 @@ class ModalPromptBeta(ModalPrompt):
               extra: int, lead: int) -> Tensor:
         """Do what :meth:`forward` says; the prompt leads with some tokens."""
         # Whole tensors are projected, and cut where they are narrow.
-        narrow = (self.token_norm.project(tokens, self.token_down)[:, extra:],
-                  self.prompt_norm.project(prompt, self.prompt_down)[:, lead:])
-        if is_compiling():
-            hidden, narrow = self._mix(*narrow, hw)
-        else:
-            hidden, narrow = recomputed(
-                self, self._mix, *narrow, hw, preserve_rng_state=False)
-        scale, up = self.prompt_scale, self.prompt_up
-        return add_branches(tokens, hidden, self.token_up.weight,
-                            self.token_up.bias, narrow,
-                            scale.gamma[:, None] * up.weight,
-                            torch.addcmul(scale.beta, scale.gamma, up.bias),
+        hidden = self.token_norm.project(tokens, self.token_down)
+        prompt = self.prompt_norm.project(prompt, self.prompt_down)
+        if extra:
+            hidden = hidden.narrow(1, extra, hidden.shape[1] - extra)
+        if lead:
+            prompt = prompt.narrow(1, lead, prompt.shape[1] - lead)
+        hidden = map_to_tokens(self.enhance(tokens_to_map(hidden, hw)))
+        prompt = map_to_tokens(self.attention(tokens_to_map(prompt, hw)))
+        return add_branches(tokens, hidden, self.token_up, F.gelu(prompt),
+                            self.prompt_scale.gamma, self.prompt_scale.beta,
+                            self.prompt_up,
                             self.dropout.p if self.training else 0.)
-
-    def _mix(self, hidden: Tensor, prompt: Tensor,
-             hw: Tuple[int, int]) -> Tuple[Tensor, Tensor]:
-        """Do what looks at the grid, in both branches."""
-        hidden = self.enhance(tokens_to_map(hidden, hw))
-        prompt = self.attention(tokens_to_map(prompt, hw))
-        return map_to_tokens(hidden), F.gelu(map_to_tokens(prompt))
 
 
 @lru_cache(maxsize=None)

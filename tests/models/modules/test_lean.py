@@ -8,7 +8,15 @@ import torch.nn.functional as F
 from mmengine.utils import digit_version
 from torch import nn
 
-from mmivtuning.models.modules import ModalPromptBeta, ScaleShift, lean
+from mmivtuning.models.modules import (
+    ModalPromptBeta,
+    ScaleShift,
+    SimAM,
+    SplitFuseEnhancer,
+    lean,
+    simam,
+    split_fuse_enhancer,
+)
 from mmivtuning.models.modules.lean import add_branches
 from mmivtuning.models.saved_bytes import saved_bytes
 
@@ -59,10 +67,13 @@ def test_dropout_keeps_the_expectation_and_is_off_in_evaluation(
     x = torch.zeros(1, 2000, 4)
     hidden = torch.full((1, 2000, 8), 2.)
     zero = torch.zeros(1, 2000, 8)
-    weight, bias = torch.eye(4, 8), torch.zeros(4)
+    linear = nn.Linear(8, 4)
+    nn.init.eye_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    ones, zeros = torch.tensor([[1.], [0.]]).expand(2, 4)
 
     def run(rate):
-        return add_branches(x, hidden, weight, bias, zero, weight, bias, rate)
+        return add_branches(x, hidden, linear, zero, ones, zeros, linear, rate)
 
     value = F.gelu(torch.tensor(2.))
     assert torch.allclose(run(0.), value)
@@ -121,6 +132,75 @@ def test_tokens_of_half_precision():
         if name != 'enhance.conv1.bias':  # rounding errors, before a norm
             error = (half.float() - full).norm() / full.norm()
             assert error < 0.1, (name, error)
+
+
+def enhancer(mode):
+    """An enhancer whose norm has statistics of its own, or none."""
+    module = SplitFuseEnhancer(8).double()
+    if mode == 'without statistics':
+        module.norm = nn.BatchNorm2d(8, track_running_stats=False).double()
+        return module.eval()
+    norm = module.norm
+    for value in (norm.running_mean, norm.weight.data, norm.bias.data):
+        nn.init.normal_(value)
+    nn.init.uniform_(norm.running_var, 0.5, 2)
+    return module.train(mode == 'training')
+
+
+@pytest.mark.parametrize('channels_last', [False, True])
+@pytest.mark.parametrize(('build', 'mode'), [
+    (enhancer, 'training'), (enhancer, 'evaluation'),
+    (enhancer, 'without statistics'), (lambda mode: SimAM().double(), 'SimAM')
+])
+def test_gradients_of_maps_are_those_of_autograd(build, mode, channels_last,
+                                                 monkeypatch):
+    ours = build(mode)
+    theirs = copy.deepcopy(ours)
+    x = torch.randn(2, 8, 3, 5).double()
+    if channels_last:
+        x = x.contiguous(memory_format=torch.channels_last)
+    x.requires_grad_()
+    grad = torch.randn_like(x)
+    found = []
+    for module, compiling in ((ours, False), (theirs, True)):
+        for place in (simam, split_fuse_enhancer):
+            monkeypatch.setattr(place, 'is_compiling',
+                                lambda answer=compiling: answer)
+        out = module(x)
+        grads = torch.autograd.grad(out, [x, *module.parameters()], grad)
+        found.append([out, *grads, *module.buffers()])
+        by_hand = ('_EnhanceBackward', '_SimAMBackward')
+        assert (type(out.grad_fn).__name__ in by_hand) is not compiling
+    for mine, expected in zip(*found):
+        torch.testing.assert_close(mine, expected)
+
+
+@pytest.mark.parametrize('norm', [
+    nn.BatchNorm2d(8, momentum=None), nn.GroupNorm(2, 8)
+], ids=['cumulative', 'another'])
+def test_other_norms_have_their_own_gradients(norm):
+    module = SplitFuseEnhancer(8).double()
+    module.norm = norm.double()
+    x = torch.randn(2, 8, 3, 5).double().requires_grad_()
+    assert type(module(x).grad_fn).__name__ == 'AddBackward0'
+    assert torch.autograd.gradcheck(module, (x, ), fast_mode=True)
+
+
+def test_a_single_cell_has_no_statistics_to_train_with():
+    module = SplitFuseEnhancer(8)
+    x = torch.randn(1, 8, 1, 1)
+    with pytest.raises(ValueError, match='more than 1 value per channel'):
+        module(x)
+    assert module.norm.running_var.isfinite().all()
+    assert module.eval()(x).isfinite().all()
+
+
+@pytest.mark.parametrize('module', [SplitFuseEnhancer(64), SimAM()],
+                         ids=['SFE', 'SimAM'])
+def test_what_looks_at_the_grid_keeps_its_input(module):
+    x = torch.randn(2, 64, 20, 20, requires_grad=True)
+    kept = saved_bytes(module, lambda: module(x))
+    assert x.nbytes <= kept < 1.1 * x.nbytes
 
 
 def test_what_a_block_keeps():
