@@ -51,7 +51,7 @@ class CrossEntropyMetric(BaseMetric):
     """Mean cross entropy of the labelled pixels, in nats.
 
     It tells trainings apart that predict one class everywhere, whose mIoU is
-    the same.
+    the same. For heads whose logits are classified by their softmax.
 
     Args:
         ignore_index (int): Label of pixels that do not count. Default: 255.

@@ -139,7 +139,7 @@ def test_a_config_reads_back(make, tmp_path):
     assert Config.fromfile(path).to_dict() == cfg.to_dict()
 
 
-def test_the_cross_entropy_stands_beside_the_overlap(make, study_content):
+def test_the_cross_entropy_stands_beside_the_overlap(make):
     types = [metric.type for metric in make().config.test_evaluator]
     assert types == ['mmivtuning.SampledIoUMetric',
                      'mmivtuning.CrossEntropyMetric']

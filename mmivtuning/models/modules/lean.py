@@ -83,13 +83,14 @@ class _NormLinear(torch.autograd.Function):
                                      full_shift)
         else:
             wide = x.to(full_scale.dtype)
-            norm = (x.shape[-1:], full_scale, full_shift)
+            shape = x.shape[-1:]
             pull = (grad @ weight).to(wide.dtype)
             grad_x, grad_scale, grad_shift = (
                 torch.ops.aten.native_layer_norm_backward(
-                    pull, wide, norm[0], mean, rstd, *norm[1:],
+                    pull, wide, shape, mean, rstd, full_scale, full_shift,
                     (True, True, True)))
-            normed = torch.native_layer_norm(wide, *norm, ctx.eps)[0]
+            normed = torch.native_layer_norm(wide, shape, full_scale,
+                                             full_shift, ctx.eps)[0]
             grad_weight = flat.t() @ normed.flatten(0, -2).to(grad.dtype)
         return (grad_x,
                 torch.addcmul(grad_scale * norm_weight, grad_shift, norm_bias),
@@ -109,7 +110,7 @@ class _AddBranches(torch.autograd.Function):
         narrow, mask = F.gelu(hidden), None
         if drop_rate > 0:
             narrow, mask = torch.native_dropout(narrow, drop_rate, True)
-        ctx.drop_rate = drop_rate
+        ctx.factor = 1 / (1 - drop_rate) if drop_rate < 1 else 0.
         weight = weight.to(dtype)
         folded = _fold(scale, shift, up_weight, up_bias, dtype)
         ctx.save_for_backward(hidden, mask, weight, prompt, scale, up_weight,
@@ -136,7 +137,7 @@ class _AddBranches(torch.autograd.Function):
         if mask is not None:
             narrow, grad_narrow = (
                 torch.ops.aten.native_dropout_backward(
-                    value, mask, 1 / (1 - ctx.drop_rate))
+                    value, mask, ctx.factor)
                 for value in (narrow, grad_narrow))
         inner = torch.ops.aten.gelu_backward(
             full, F.linear(prompt, factor, offset))

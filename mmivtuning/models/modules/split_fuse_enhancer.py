@@ -45,7 +45,10 @@ def _depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 class _Enhance(torch.autograd.Function):
-    """What :class:`SplitFuseEnhancer` computes; keeps its input alone."""
+    """What :class:`SplitFuseEnhancer` computes; keeps its input alone.
+
+    Its layers are not called: their hooks see nothing of it.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, depthwise: Tensor, depthwise_bias: Tensor,
@@ -87,8 +90,9 @@ class _Enhance(torch.autograd.Function):
         flat = _cells(grad).flatten(0, 2)
         grad_active = torch.ops.aten.threshold_backward(
             flat @ weight2.flatten(1), active.flatten(0, 2), 0)
+        none = mean.new_empty(0)  # where None is an error on GPUs
         known = (None, None, mean, rstd) if ctx.trains else (
-            mean, spread, None, None)
+            mean, spread, none, none)
         grad_z, grad_norm_weight, grad_norm_bias = (
             torch.ops.aten.native_batch_norm_backward(
                 _map(grad_active.view_as(active)), z, norm_weight, *known,
@@ -145,7 +149,7 @@ class SplitFuseEnhancer(nn.Module):
         # SyncBatchNorm and its like know their own gradients alone; of one
         # cell there are no statistics, which torch tells.
         if (torch.is_grad_enabled() and not is_compiling()
-                and type(norm) is nn.BatchNorm2d
+                and type(norm) is nn.BatchNorm2d and norm.affine
                 and norm.momentum is not None and x.numel() > x.shape[1]):
             return _Enhance.apply(
                 x, self.depthwise.weight, self.depthwise.bias, conv1.weight,

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.utils import digit_version
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmivtuning.models.modules import (
     ModalPromptBeta,
@@ -176,14 +177,41 @@ def test_gradients_of_maps_are_those_of_autograd(build, mode, channels_last,
 
 
 @pytest.mark.parametrize('norm', [
-    nn.BatchNorm2d(8, momentum=None), nn.GroupNorm(2, 8)
-], ids=['cumulative', 'another'])
+    nn.BatchNorm2d(8, momentum=None), nn.BatchNorm2d(8, affine=False),
+    nn.GroupNorm(2, 8)
+], ids=['cumulative', 'plain', 'another'])
 def test_other_norms_have_their_own_gradients(norm):
     module = SplitFuseEnhancer(8).double()
     module.norm = norm.double()
     x = torch.randn(2, 8, 3, 5).double().requires_grad_()
     assert type(module(x).grad_fn).__name__ == 'AddBackward0'
     assert torch.autograd.gradcheck(module, (x, ), fast_mode=True)
+
+
+def test_in_evaluation_the_gradient_is_asked_as_gpus_allow():
+    """There, what an evaluation does not save must be empty, not None."""
+    asked = []
+
+    class Spy(TorchDispatchMode):
+
+        def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+            if 'native_batch_norm_backward' in str(operator):
+                asked.extend(args[5:7])
+            return operator(*args, **(kwargs or {}))
+
+    module = enhancer('evaluation')
+    out = module(torch.randn(2, 8, 3, 5).double())
+    with Spy():
+        out.sum().backward()
+    assert [value.numel() for value in asked] == [0, 0]
+
+
+def test_everything_may_be_dropped():
+    block = ModalPromptBeta(16, drop_rate=1.)
+    tokens, prompt = torch.randn(2, 2, 12, 16).requires_grad_()
+    block(tokens, prompt, (3, 4)).sum().backward()
+    assert all(p.grad.isfinite().all() for p in block.parameters())
+    assert not block.token_up.weight.grad.any()
 
 
 def test_a_single_cell_has_no_statistics_to_train_with():
