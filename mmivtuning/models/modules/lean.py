@@ -110,7 +110,7 @@ class _AddBranches(torch.autograd.Function):
         narrow, mask = F.gelu(hidden), None
         if drop_rate > 0:
             narrow, mask = torch.native_dropout(narrow, drop_rate, True)
-        ctx.factor = 1 / (1 - drop_rate) if drop_rate < 1 else 0.
+        ctx.kept_scale = 1 / (1 - drop_rate) if drop_rate < 1 else 0.
         weight = weight.to(dtype)
         folded = _fold(scale, shift, up_weight, up_bias, dtype)
         ctx.save_for_backward(hidden, mask, weight, prompt, scale, up_weight,
@@ -137,7 +137,7 @@ class _AddBranches(torch.autograd.Function):
         if mask is not None:
             narrow, grad_narrow = (
                 torch.ops.aten.native_dropout_backward(
-                    value, mask, ctx.factor)
+                    value, mask, ctx.kept_scale)
                 for value in (narrow, grad_narrow))
         inner = torch.ops.aten.gelu_backward(
             full, F.linear(prompt, factor, offset))
