@@ -384,6 +384,10 @@ class IVTuning(Tuning):
         num_prompted_layers (int, optional): How many layers have MP-betas:
             the first ones, or, if it is negative, the last ones; 0 leaves
             MP-alpha alone. None: all. Defaults to None.
+        prompted_tokens (str): What the initial prompt is added to:
+            ``'visible'`` tokens, or the ``'mean'`` of both modalities, as
+            in every other way of tuning, so that infrared is seen from the
+            first step on. Defaults to ``'visible'``.
         compile_training (bool): Whether torch.compile fuses MP-betas in
             training, for GPUs; needs torch 2.5. Defaults to False.
 
@@ -392,6 +396,7 @@ class IVTuning(Tuning):
     """
 
     UPDATES = ('paper', 'layer', 'constant')
+    PROMPTED = ('visible', 'mean')
     # Names of the blocks after attention and after the FFN.
     BETAS = dict(
         both=('prompt_beta_attn', 'prompt_beta_ffn'),
@@ -408,6 +413,7 @@ class IVTuning(Tuning):
                  prompt_update: str = 'paper',
                  betas: str = 'both',
                  num_prompted_layers: Optional[int] = None,
+                 prompted_tokens: str = 'visible',
                  compile_training: bool = False) -> None:
         _check_positive(
             token_dims=token_dims,
@@ -417,6 +423,7 @@ class IVTuning(Tuning):
         _check_choice('infrared_path', infrared_path, INFRARED_PATHS)
         _check_choice('prompt_update', prompt_update, self.UPDATES)
         _check_choice('betas', betas, tuple(self.BETAS))
+        _check_choice('prompted_tokens', prompted_tokens, self.PROMPTED)
         _check_choice('compile_training', compile_training, (False, True))
         for name, width in (('token_dims', token_dims), ('prompt_dims',
                                                          prompt_dims)):
@@ -434,11 +441,16 @@ class IVTuning(Tuning):
         self.prompt_update = prompt_update
         self.betas = self.BETAS[betas]
         self.num_prompted_layers = num_prompted_layers
+        self.prompted_tokens = prompted_tokens
 
     def settings(self, backbone: 'IVTuningBackbone') -> Dict[str, Any]:
         """Return which prompt a layer gets, and whether there is SimAM."""
-        return dict(
+        settings = dict(
             prompt_update=self.prompt_update, with_simam=backbone.with_simam)
+        # absent from the adapters of before it was an option
+        if self.prompted_tokens != 'visible':
+            settings['prompted_tokens'] = self.prompted_tokens
+        return settings
 
     def attach(self, backbone: 'IVTuningBackbone') -> None:
         """Add the shared norm, MP-alpha and the MP-betas."""
@@ -485,10 +497,13 @@ class IVTuning(Tuning):
     def fuse(self, backbone: 'IVTuningBackbone', visible: Tensor,
              infrared: Tensor,
              hw: Tuple[int, int]) -> Tuple[Tensor, Optional[Tensor]]:
-        """Add the initial prompt to the raw visible tokens."""
+        """Add the initial prompt to the raw tokens, visible or mean."""
         prompt = backbone.prompt_alpha(
             backbone.prompt_norm(visible), backbone.prompt_norm(infrared), hw)
-        return visible + prompt, prompt
+        tokens = visible
+        if self.prompted_tokens == 'mean':
+            tokens, _ = super().fuse(backbone, visible, infrared, hw)
+        return tokens + prompt, prompt
 
     @staticmethod
     def run(layer: 'TunedLayer', x: Tensor, hw: Tuple[int, int],

@@ -73,6 +73,8 @@ def test_no_options_are_none_and_empty(tuning):
      r"\('linear', 'convolution'\), found 'conv'"),
     ('iv', dict(prompt_update='never'), 'prompt_update must be one of'),
     ('iv', dict(betas='none'), "betas must be one of .* found 'none'"),
+    ('iv', dict(prompted_tokens='both'), "prompted_tokens must be one of "
+     r"\('visible', 'mean'\), found 'both'"),
     ('iv', dict(num_prompted_layers=3), 'from -2 to 2, found 3'),
     ('iv', dict(num_prompted_layers=True), 'num_prompted_layers must be'),
     ('iv', dict(num_prompted_layers=1.), 'num_prompted_layers must be'),
@@ -147,6 +149,7 @@ def beta_count(width, dims=64, prompt_dims=8, ratio=4, convolution=False):
     (dict(betas='attention'), dict(), 1),
     (dict(betas='ffn'), dict(), 1),
     (dict(prompt_update='layer', drop_rate=0.3), dict(), 2),
+    (dict(prompted_tokens='mean'), dict(), 2),
 ])
 def test_counts_of_ablations(family, options, sizes, betas):
     backbone = family.build(tuning_options=options)
@@ -285,8 +288,51 @@ def test_a_convolutional_infrared_path(family, with_simam):
         torch.testing.assert_close(mine, expected, rtol=0, atol=1e-5)
 
 
+def embedded(backbone, inputs):
+    """Tokens, prompt, and the raw tokens of both modalities."""
+    backbone.eval()
+    tokens, prompt, _ = backbone.embed_pair(inputs)
+    visible, _ = backbone.patch_embed(inputs[:, :3])
+    infrared, _ = backbone.infrared_embed(inputs[:, 3:].expand(-1, 3, -1, -1))
+    return tokens, prompt, visible, infrared
+
+
+def test_the_prompt_is_added_to_visible_tokens_or_to_the_mean(family):
+    inputs = torch.randn(2, 4, 45, 61, dtype=torch.float64)
+    for options, share in ((None, 0.), (dict(prompted_tokens='mean'), 0.5)):
+        backbone = family.build(tuning_options=options).double()
+        tokens, prompt, visible, infrared = embedded(backbone, inputs)
+        expected = (1 - share) * visible + share * infrared + prompt
+        torch.testing.assert_close(tokens, expected, rtol=0, atol=1e-12)
+        assert prompt.abs().max() > 0
+
+
+def test_the_mean_starts_where_the_frozen_backbone_does(family):
+    """With the identity start; on the visible tokens infrared is unseen."""
+    frozen = family.build(tuning='frozen').eval()
+    inputs = torch.randn(1, 4, 45, 61)
+    expected = frozen(inputs)
+    for options, equal in ((dict(prompted_tokens='mean'), True),
+                           (dict(prompted_tokens='visible'), False)):
+        backbone = family.build(
+            prompt_init='identity', tuning_options=options).eval()
+        backbone.load_state_dict(frozen.state_dict(), strict=False)
+        for mine, theirs in zip(backbone(inputs), expected):
+            close = torch.allclose(mine, theirs, rtol=0, atol=1e-5)
+            assert close == equal
+
+
+def test_adapters_tell_to_what_the_prompt_is_added():
+    """Those of before it was an option say nothing, and fit the default."""
+    assert tiny().tuning_settings() == dict(
+        tuning='iv', prompt_update='paper', with_simam=True)
+    mean = tiny(tuning_options=dict(prompted_tokens='mean'))
+    assert mean.tuning_settings()['prompted_tokens'] == 'mean'
+
+
 @pytest.mark.parametrize('options', [
     dict(infrared_path='convolution'),
+    dict(prompted_tokens='mean'),
     dict(betas='shared'),
     dict(prompt_update='layer', split_ratio=2, token_dims=16),
     dict(num_prompted_layers=-1)
