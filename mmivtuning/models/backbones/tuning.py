@@ -444,7 +444,7 @@ class IVTuning(Tuning):
         self.prompted_tokens = prompted_tokens
 
     def settings(self, backbone: 'IVTuningBackbone') -> Dict[str, Any]:
-        """Return which prompt a layer gets, and whether there is SimAM."""
+        """Return what the prompts depend on besides weights."""
         settings = dict(
             prompt_update=self.prompt_update, with_simam=backbone.with_simam)
         # absent from the adapters of before it was an option
