@@ -386,8 +386,8 @@ class IVTuning(Tuning):
             MP-alpha alone. None: all. Defaults to None.
         prompted_tokens (str): What the initial prompt is added to:
             ``'visible'`` tokens, or the ``'mean'`` of both modalities, as
-            in every other way of tuning, so that infrared is seen from the
-            first step on. Defaults to ``'visible'``.
+            in every other tuning that sees both, so that infrared counts
+            from the first step on. Defaults to ``'visible'``.
         compile_training (bool): Whether torch.compile fuses MP-betas in
             training, for GPUs; needs torch 2.5. Defaults to False.
 
