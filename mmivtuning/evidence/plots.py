@@ -2,12 +2,12 @@
 
 import math
 from pathlib import Path
-from typing import List
+from typing import Any, List
 
 from mmivtuning.analysis.command_line import new_figure, write_figure
 
 from .study import Subject
-from .tables import Outcome
+from .tables import COSTS, Cost, Outcome
 
 _GREY = '0.35'
 
@@ -94,7 +94,7 @@ def draw_fractions(outcome: Outcome, path: Path) -> bool:
 
 
 def draw_costs(outcome: Outcome, path: Path) -> bool:
-    """Draw scores against what trains in the backbone.
+    """Draw scores against what methods cost: a row a cost.
 
     Returns:
         bool: Whether there was anything to draw.
@@ -102,23 +102,33 @@ def draw_costs(outcome: Outcome, path: Path) -> bool:
     subjects = _with_results(outcome)
     if not subjects:
         return False
-    figure, axes = new_figure(1, len(subjects), (4.2 * len(subjects), 3.4))
-    for axis, subject in zip(axes.flat, subjects):
-        measure = subject.measures[0]
-        for name in outcome.study.methods:
-            cell = outcome.cell(subject.name, name, measure)
-            if cell is None:
-                continue
-            trainable = outcome.median(subject.name, name,
-                                       'trainable_backbone')
-            axis.plot([trainable], [cell.mean], 'o', color='tab:blue',
-                      markersize=5)
-            axis.annotate(name, (trainable, cell.mean), fontsize=7,
-                          xytext=(3, 3), textcoords='offset points')
-        axis.set_xscale('log')
-        axis.set_xlabel('trainable parameters of the backbone')
-        axis.set_ylabel(f'{measure.name} (%)')
+    known = {cost for s in subjects for cost in outcome.costs(s.name)}
+    costs = [cost for cost in COSTS if cost in known]
+    figure, axes = new_figure(
+        len(costs), len(subjects), (4.2 * len(subjects), 3 * len(costs)))
+    for row, cost in zip(axes, costs):
+        for axis, subject in zip(row, subjects):
+            _draw_cost(outcome, axis, subject, cost)
+    for axis, subject in zip(axes[0], subjects):
         axis.set_title(subject.name)
-        axis.grid(alpha=0.3)
     write_figure(path, figure)
     return True
+
+
+def _draw_cost(outcome: Outcome, axis: Any, subject: Subject,
+               cost: Cost) -> None:
+    """Draw the scores on a data set against one cost."""
+    measure = subject.measures[0]
+    for name in outcome.study.methods:
+        cell = outcome.cell(subject.name, name, measure)
+        paid = outcome.cost(subject.name, name, cost)
+        if cell is None or paid is None:
+            continue
+        axis.plot([paid], [cell.mean], 'o', color='tab:blue', markersize=5)
+        axis.annotate(name, (paid, cell.mean), fontsize=7,
+                      xytext=(3, 3), textcoords='offset points')
+    if cost.key == 'trainable_backbone':  # from thousands to many millions
+        axis.set_xscale('log')
+    axis.set_xlabel(cost.name)
+    axis.set_ylabel(f'{measure.name} (%)')
+    axis.grid(alpha=0.3)

@@ -63,11 +63,6 @@ def _interval(interval: Optional[Interval]) -> str:
     return f'{interval[0]:+.1f} to {interval[1]:+.1f}'
 
 
-def _amount(value: Optional[float], scale: float, text: str) -> str:
-    """Write a figure, or that there is none."""
-    return _NOTHING if value is None else text.format(value / scale)
-
-
 def _difference(outcome: Outcome, subject: Subject, better: str, than: str,
                 share: float = 1.) -> Optional[List[str]]:
     """Write a difference into the cells of a row; None if there is none."""
@@ -99,6 +94,7 @@ def _subject_section(outcome: Outcome, present: Present) -> List[str]:
     methods = outcome.study.methods
     rows = []
     first, *others = subject.measures
+    costs = outcome.costs(subject.name)
     for name, method in methods.items():
         choice = outcome.choices.get((subject.name, name))
         row = [name, len(outcome.of(subject.name, name))]
@@ -111,20 +107,16 @@ def _subject_section(outcome: Outcome, present: Present) -> List[str]:
             spread(outcome.cell(subject.name, name, other), other.digits)
             for other in others
         ]
-        row += [
-            _amount(outcome.median(subject.name, name, key), scale, text)
-            for key, scale, text in (('trainable_backbone', 1, '{:,.0f}'),
-                                     ('step_seconds', 1, '{:.2f}'),
-                                     ('backward_bytes', 1e6, '{:,.0f}'))
-        ]
+        paid = [outcome.cost(subject.name, name, cost) for cost in costs]
+        row += [_NOTHING if value is None else format(value, cost.form)
+                for value, cost in zip(paid, costs)]
         row.append(_NOTHING if choice is None or choice.rate is None else
                    f'{choice.rate:g}')
         rows.append(row)
     lines += table([
         'method', 'seeds', *(f'{first.name}, {c}' for c in CONDITIONS),
         *(f'{other.name}, pair' for other in others),
-        'trainable in the backbone', 'median s a step',
-        'MB kept for backward', 'rate'
+        *(cost.name for cost in costs), 'rate'
     ], rows)
     idle = outcome.idle(subject.name, first)
     if idle:

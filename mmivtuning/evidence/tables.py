@@ -22,7 +22,8 @@ from .study import Measure, Study
 
 RUN_COLUMNS = ('data set', 'method', 'fraction', 'seed', 'rate', 'tested on',
                'measure', 'score', 'loss', 'step seconds', 'backward bytes',
-               'trainable in the backbone', 'trainable', 'steps')
+               'peak bytes', 'trainable in the backbone', 'trainable',
+               'steps')
 SUMMARY_COLUMNS = ('data set', 'method', 'fraction', 'tested on', 'measure',
                    'seeds', 'mean', 'standard deviation')
 DIFFERENCE_COLUMNS = ('data set', 'better', 'than', 'fraction', 'measure',
@@ -37,6 +38,21 @@ class Cell(NamedTuple):
     mean: float
     deviation: float
     by_seed: Dict[int, float]
+
+
+class Cost(NamedTuple):
+    """What a method costs: name, key of a result, scale and format."""
+
+    name: str
+    key: str
+    scale: float
+    form: str
+
+
+COSTS = (Cost('trainable in the backbone', 'trainable_backbone', 1, ',.0f'),
+         Cost('median s a step', 'step_seconds', 1, '.2f'),
+         Cost('MB kept for backward', 'backward_bytes', 1e6, ',.0f'),
+         Cost('peak MB of the GPU', 'peak_bytes', 1e6, ',.0f'))
 
 
 class Outcome:
@@ -105,10 +121,19 @@ class Outcome:
         values = list(found.values())
         return Cell(float(np.mean(values)), deviation(values), found)
 
-    def median(self, subject: str, method: str, key: str) -> Optional[float]:
-        """Return the median over seeds of a figure of the runs."""
-        found = [r[key] for _, r in self.of(subject, method).values()]
-        return float(np.median(found)) if found else None
+    def cost(self, subject: str, method: str, cost: Cost) -> Optional[float]:
+        """Return the median of a cost over seeds; None if there is none."""
+        found = [r.get(cost.key) for _, r in self.of(subject, method).values()]
+        found = [value for value in found if value is not None]
+        return float(np.median(found)) / cost.scale if found else None
+
+    def costs(self, subject: str) -> List[Cost]:
+        """List the costs that are known; the peak of a GPU needs one."""
+        return [
+            cost for cost in COSTS
+            if any(self.cost(subject, name, cost) is not None
+                   for name in self.study.methods)
+        ]
 
     def difference(self, subject: str, better: str, than: str,
                    measure: Measure,
@@ -190,6 +215,7 @@ def run_rows(outcome: Outcome) -> Iterator[Tuple[Any, ...]]:
                            score(result['scores'][condition], measure),
                            result['loss'], result['step_seconds'],
                            result['backward_bytes'],
+                           result.get('peak_bytes', ''),
                            result['trainable_backbone'], result['trainable'],
                            result['steps'])
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
 import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -58,6 +59,12 @@ def last_loss(runner: Runner) -> float:
     """Return the mean loss of the last tenth of the steps."""
     losses, _ = runner.message_hub.get_scalar('train/loss').data
     return float(np.mean(losses[-max(len(losses) // 10, 1):]))
+
+
+def peak_bytes() -> Optional[int]:
+    """Return the most that this process held on its GPU; None without."""
+    available = torch.cuda.is_available()
+    return torch.cuda.max_memory_allocated() if available else None
 
 
 def whole_checkpoint(folder: Path) -> Optional[Path]:
@@ -151,6 +158,7 @@ def _execute(folder: Path) -> None:
     runner = Runner.from_cfg(cfg)
     runner.train()
     _check_finite(runner)
+    peak = peak_bytes()
     found = _test(runner, job['tests'], cfg.model.data_preprocessor.missing)
     backbone = count_parameters(runner.model.backbone)
     result = dict(
@@ -160,6 +168,7 @@ def _execute(folder: Path) -> None:
         loss=last_loss(runner),
         step_seconds=step_seconds(runner),
         backward_bytes=bytes_for_backward(runner),
+        peak_bytes=peak,
         trainable_backbone=backbone.trainable,
         total_backbone=backbone.total,
         trainable=count_parameters(runner.model).trainable,

@@ -51,6 +51,7 @@ def test_the_page(finished, tmp_path):
     assert '| full beats frozen (full − frozen) | undecided (-0.5) |' in text
     assert 'Not finished' not in text
     assert 'One class only' not in text
+    assert 'peak MB' not in text  # no GPU
     assert (path.parent / 'scores.png').stat().st_size > 1000
     assert not (path.parent / 'fractions.png').exists()
 
@@ -69,6 +70,29 @@ def test_the_tables(finished, tmp_path):
     assert float(first['seeds low']) < float(first['mean'])
     # All pairs are alike: the interval over them has no width.
     assert float(first['pairs low']) == pytest.approx(29.5 / 3)
+
+
+def test_what_a_gpu_held_is_told_where_there_is_one(conductor, pretend,
+                                                    tmp_path):
+    one = conductor()
+    runs = one.final_runs(one.choices())
+    for run in runs:
+        peak = dict(iv=3_000_000, full=None).get(run.method, 5_000_000)
+        pretend(one, run, 50., peak_bytes=peak)
+    text = write(Outcome(one.study, one), tmp_path / 'page', 'do it')
+    lines = text.read_text().splitlines()
+    header = next(line for line in lines if line.startswith('| method'))
+    assert header.endswith('| MB kept for backward | peak MB of the GPU | '
+                           'rate |')
+    for name, cells in (('iv', '| 2 | 3 | 0.001 |'),
+                        ('full', '| 2 | – | 0.001 |'),
+                        ('frozen', '| 2 | 5 | 0.001 |')):
+        assert next(line for line in lines if line.startswith(
+            f'| {name} |')).endswith(cells)
+    found = {(row['method'], row['peak bytes'])
+             for row in rows(tmp_path / 'page' / 'runs.csv')}
+    assert found == {('iv', '3000000'), ('full', ''), ('frozen', '5000000'),
+                     ('seen', '5000000')}
 
 
 def test_unfinished_and_crashed_runs_are_told(conductor, pretend, tmp_path):

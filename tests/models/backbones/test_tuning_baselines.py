@@ -292,15 +292,20 @@ def regress(backbone, steps=50, size=(32, 48)):
     return losses
 
 
-@pytest.mark.parametrize('tuning', [*TUNINGS, 'dual'])
-def test_fifty_steps_move_exactly_what_trains(family, tuning):
+@pytest.mark.parametrize('tuning,options', [
+    *((tuning, dict()) for tuning in [*TUNINGS, 'dual']),
+    ('iv', dict(prompt_init='identity')),
+    ('iv', dict(prompt_init='identity',
+                tuning_options=dict(prompted_tokens='mean'))),
+])
+def test_fifty_steps_move_exactly_what_trains(family, tuning, options):
     if tuning == 'dual':
         backbone = MODELS.build(
             dict(
                 type='DualBackbone',
                 backbone=dict(family.arguments, type=family.ours.__name__)))
     else:
-        backbone = family.build(tuning=tuning)
+        backbone = family.build(tuning=tuning, **options)
     before = copy.deepcopy(backbone.state_dict())
     names = trainable(backbone)
     losses = regress(backbone)
