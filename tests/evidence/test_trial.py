@@ -7,7 +7,7 @@ import pytest
 from mmivtuning.evidence.trial import _test
 
 
-@pytest.mark.parametrize('tests,missing,expected', [
+@pytest.mark.parametrize(('tests', 'missing', 'expected'), [
     (['pair', 'without infrared', 'without visible'], None,
      dict(pair=None, **{'without infrared': 'infrared',
                         'without visible': 'visible'})),

@@ -292,7 +292,7 @@ def regress(backbone, steps=50, size=(32, 48)):
     return losses
 
 
-@pytest.mark.parametrize('tuning,options', [
+@pytest.mark.parametrize(('tuning', 'options'), [
     *((tuning, dict()) for tuning in [*TUNINGS, 'dual']),
     ('iv', dict(prompt_init='identity')),
     ('iv', dict(prompt_init='identity',
