@@ -75,6 +75,7 @@ class Outcome:
         self.waiting: List[Run] = []
         self._idle: Dict[Tuple[str, str], List[Tuple[Run, float]]] = {}
         self.sources = set()
+        self.machines = set()
         self.versions: List[Dict[str, str]] = []
         final = conductor.final_runs(self.choices)
         for run in conductor.tuning_runs() + final:
@@ -91,6 +92,7 @@ class Outcome:
                 self.failures.append((run, reason))
             return
         self.sources.add(result.get('sources'))
+        self.machines.add(result.get('machine', 'not told'))
         if result['versions'] not in self.versions:
             self.versions.append(result['versions'])
         if not run.tuning:

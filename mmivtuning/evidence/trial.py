@@ -67,6 +67,13 @@ def peak_bytes() -> Optional[int]:
     return torch.cuda.max_memory_allocated() if available else None
 
 
+def machine() -> str:
+    """Return what rounding depends on: the GPU, or the CPU's instructions."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f'{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}'
+
+
 def whole_checkpoint(folder: Path) -> Optional[Path]:
     """Return the last checkpoint that was written to its end."""
     found = sorted(
@@ -174,7 +181,7 @@ def _execute(folder: Path) -> None:
         trainable=count_parameters(runner.model).trainable,
         steps=runner.iter,
         seconds=time.monotonic() - started,
-        machine=platform.processor() or platform.machine())
+        machine=machine())
     samples = {
         name: entry['samples']
         for name, entry in found.items() if entry['samples'] is not None

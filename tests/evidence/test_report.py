@@ -52,6 +52,7 @@ def test_the_page(finished, tmp_path):
     assert 'Not finished' not in text
     assert 'One class only' not in text
     assert 'peak MB' not in text  # no GPU
+    assert 'kinds of machines' not in text
     assert (path.parent / 'scores.png').stat().st_size > 1000
     assert not (path.parent / 'fractions.png').exists()
 
@@ -93,6 +94,16 @@ def test_what_a_gpu_held_is_told_where_there_is_one(conductor, pretend,
              for row in rows(tmp_path / 'page' / 'runs.csv')}
     assert found == {('iv', '3000000'), ('full', ''), ('frozen', '5000000'),
                      ('seen', '5000000')}
+
+
+def test_kinds_of_machines_are_told(conductor, pretend, tmp_path):
+    one = conductor()
+    for run in one.final_runs(one.choices()):
+        kind = dict(iv='A100').get(run.method, 'x86_64, AVX2')
+        pretend(one, run, 50., machine=kind)
+    text = write(Outcome(one.study, one), tmp_path / 'page',
+                 'do it').read_text()
+    assert '- A100; x86_64, AVX2\n- **2 kinds of machines**' in text
 
 
 def test_unfinished_and_crashed_runs_are_told(conductor, pretend, tmp_path):
