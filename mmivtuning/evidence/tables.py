@@ -92,7 +92,8 @@ class Outcome:
                 self.failures.append((run, reason))
             return
         self.sources.add(result.get('sources'))
-        self.machines.add(result.get('machine', 'not told'))
+        if 'computed_on' in result:  # older ones do not tell
+            self.machines.add(result['computed_on'])
         if result['versions'] not in self.versions:
             self.versions.append(result['versions'])
         if not run.tuning:

@@ -181,7 +181,7 @@ def _execute(folder: Path) -> None:
         trainable=count_parameters(runner.model).trainable,
         steps=runner.iter,
         seconds=time.monotonic() - started,
-        machine=machine())
+        computed_on=machine())
     samples = {
         name: entry['samples']
         for name, entry in found.items() if entry['samples'] is not None

@@ -100,7 +100,7 @@ def test_kinds_of_machines_are_told(conductor, pretend, tmp_path):
     one = conductor()
     for run in one.final_runs(one.choices()):
         kind = dict(iv='A100').get(run.method, 'x86_64, AVX2')
-        pretend(one, run, 50., machine=kind)
+        pretend(one, run, 50., computed_on=kind)
     text = write(Outcome(one.study, one), tmp_path / 'page',
                  'do it').read_text()
     assert '- A100; x86_64, AVX2\n- **2 kinds of machines**' in text
