@@ -129,7 +129,7 @@ def _draw_cost(outcome: Outcome, axis: Any, subject: Subject,
                       xytext=(3, 3), textcoords='offset points')
     if cost.key == 'trainable_backbone':  # from thousands to many millions
         axis.set_xscale('log')
-    axis.margins(x=0.2)  # for the names
+    axis.margins(0.2, 0.1)  # for the names
     axis.set_xlabel(cost.name)
     axis.set_ylabel(f'{measure.name} (%)')
     axis.grid(alpha=0.3)
