@@ -22,7 +22,11 @@ from mmivtuning.pairs.checking import check_tree
 from mmivtuning.pairs.conversion import VERSION, convert
 from mmivtuning.pairs.formats import ImageBoxes, read_coco, read_voc
 from mmivtuning.pairs.layout import refuse_existing
-from mmivtuning.pairs.own_configs import config_lines, palette_of
+from mmivtuning.pairs.own_configs import (
+    config_lines,
+    palette_of,
+    read_base,
+)
 from mmivtuning.pairs.own_data import (
     Match,
     draw_splits,
@@ -219,7 +223,7 @@ def read_truth(args: argparse.Namespace, match: Match
         folder = args.labels or args.masks
         field = 'labels' if args.labels else 'mask'
         names = match_labels(stems, list(list_names(str(folder))),
-                             str(folder), match.rule)
+                             str(folder), match.rule, every=not args.list)
         return ({s: {field: folder / n} for s, n in names.items()},
                 classes or ('background', 'salient'), {})
     if args.coco:
@@ -325,6 +329,7 @@ def make_plan(args: argparse.Namespace
 def make(args: argparse.Namespace) -> int:
     """Make the data set; returns the exit status."""
     plan, classes, task, match = make_plan(args)
+    base = read_base(task, args.base)
     numbers = {
         split: sum(item.split == split for item in plan.items)
         for split in dict.fromkeys(item.split for item in plan.items)
@@ -357,7 +362,7 @@ def make(args: argparse.Namespace) -> int:
         jobs=args.jobs)
     print(as_text(report))
     lines = config_lines(args.out, task, classes, numbers,
-                         report.splits['train'].statistics(), args.base)
+                         report.splits['train'].statistics(), base)
     print(f'\nTrain with a config of these lines:\n\n{lines}')
     if args.config is not None:
         args.config.parent.mkdir(parents=True, exist_ok=True)

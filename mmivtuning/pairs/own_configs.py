@@ -2,7 +2,11 @@
 
 import colorsys
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from mmengine.config import Config
+
+from .errors import PairError
 
 # ImageNet's R, G, B, which the backbones were trained with.
 _MEAN = [123.675, 116.28, 103.53]
@@ -13,7 +17,7 @@ BASES = dict(
     saliency='configs/salient_object/scenes/'
     'dinov2-s_segformer_iv_2k_scenes-saliency-224x294.py',
     detection='configs/detection/scenes/'
-    'dinov2-s_cascade-rcnn-small_iv_12e_scenes-224x294.py')
+    'dinov2-s_atss-small_iv_24e_scenes-224x294.py')
 
 
 def palette_of(classes: Sequence[str]) -> List[List[int]]:
@@ -28,10 +32,58 @@ def palette_of(classes: Sequence[str]) -> List[List[int]]:
     return colours
 
 
+def read_base(task: str, base: Optional[str] = None) -> Config:
+    """Read the config to build on.
+
+    Args:
+        task (str): 'segmentation', 'saliency' or 'detection'.
+        base (str, optional): Its file. Default: None, a small one for the
+            scenes.
+
+    Raises:
+        PairError: If there is no such file, or no config of a model in it.
+    """
+    path = Path(base or BASES[task]).resolve()
+    if not path.is_file():
+        raise PairError(f"--base: '{path}' is no file")
+    config = Config.fromfile(path, import_custom_modules=False)
+    if not isinstance(config.get('model'), Mapping):
+        raise PairError(f"--base: '{path}' has no model")
+    return config
+
+
+def head_settings(model: Mapping[str, Any], number: int,
+                  place: str = '_base_.model') -> str:
+    """Write the keywords that give all heads of a model their classes.
+
+    Args:
+        model (Mapping): The model of the config to build on.
+        number (int): Of classes.
+        place (str): How a config names it. Default: ``'_base_.model'``.
+
+    Returns:
+        str: Such as ``bbox_head=dict(num_classes=3)``; '' if no part of it
+        has a number of classes.
+    """
+    settings = []
+    for key, value in model.items():
+        if key == 'num_classes':
+            settings.append(f'num_classes={number}')
+        elif isinstance(value, Mapping):
+            inner = head_settings(value, number, f'{place}.{key}')
+            settings += [f'{key}=dict({inner})'] if inner else []
+        elif isinstance(value, (list, tuple)) and value and all(
+                isinstance(head, Mapping) and 'num_classes' in head
+                for head in value):
+            settings.append(f'{key}=[dict(head, num_classes={number}) '
+                            f'for head in {place}.{key}]')
+    return ', '.join(settings)
+
+
 def config_lines(out: Path, task: str, classes: Sequence[str],
                  splits: Dict[str, int],
                  statistics: Optional[Dict[str, List[float]]],
-                 base: Optional[str] = None) -> str:
+                 base: Config) -> str:
     """Write the lines that train on a data set in our layout.
 
     Args:
@@ -41,15 +93,13 @@ def config_lines(out: Path, task: str, classes: Sequence[str],
         splits (Dict[str, int]): Number of pairs of each split.
         statistics (Dict, optional): ``mean`` and ``std`` of R, G, B,
             infrared.
-        base (str, optional): Config to build on; made absolute. Default:
-            None, a small one for the scenes.
+        base (Config): From :func:`read_base`.
 
     Returns:
         str: The config.
     """
     held = next((s for s in ('val', 'test') if splits.get(s)), 'train')
     tested = 'test' if splits.get('test') else held
-    base = str(Path(base or BASES[task]).resolve())
     mean, std = list(_MEAN), list(_STD)
     if statistics is not None:
         mean.append(round(statistics['mean'][3], 1))
@@ -60,17 +110,13 @@ def config_lines(out: Path, task: str, classes: Sequence[str],
         std.append(51.0)
     shared = ('data = dict(data_root=data_root, metainfo=dict('
               f'classes={tuple(classes)!r}, palette={palette_of(classes)}))')
-    head = f'decode_head=dict(num_classes={len(classes)})'
+    head = head_settings(base.model, len(classes))
     if task == 'saliency':
         head = ''
         shared = 'data = dict(data_root=data_root)'
-    elif task == 'detection':
-        head = (f'roi_head=dict(bbox_head=[dict(head, num_classes='
-                f'{len(classes)}) for head in '
-                '_base_.model.roi_head.bbox_head])')
     model = f'data_preprocessor=dict(mean={mean}, std={std})'
     lines = [
-        f"_base_ = '{base}'", f"data_root = '{out.resolve()}'", shared,
+        f"_base_ = '{base.filename}'", f"data_root = '{out.resolve()}'", shared,
         'train_dataloader = dict(dataset=dict(data, '
         f"{_places(task, 'train')}))",
         f"val_dataloader = dict(dataset=dict(data, {_places(task, held)}))",

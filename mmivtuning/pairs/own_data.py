@@ -120,10 +120,18 @@ def match_folders(visible: Sequence[str], infrared: Sequence[str],
 
 
 def match_labels(stems: Sequence[str], names: Sequence[str], folder: str,
-                 rule: Tuple[str, str]) -> Dict[str, str]:
+                 rule: Tuple[str, str], every: bool = True) -> Dict[str, str]:
     """Find the label map of each stem.
 
     The suffix is one of :data:`LABEL_RULES` or of the images themselves.
+
+    Args:
+        stems (Sequence[str]): Of the pairs.
+        names (Sequence[str]): Of the label maps.
+        folder (str): Of the label maps, for messages.
+        rule (tuple[str, str]): The suffixes of the images.
+        every (bool): Whether every stem must have one; else one of them must.
+            Default: True.
 
     Raises:
         MissingPartnerError: If a stem has none; the best rule is told.
@@ -135,11 +143,11 @@ def match_labels(stems: Sequence[str], names: Sequence[str], folder: str,
         if count > best[0]:
             best = (count, suffix, index)
     missing = [stem for stem in stems if stem not in best[2]]
-    if missing:
+    if missing and (every or len(missing) == len(stems)):
         raise MissingPartnerError(
             f"{len(missing)} pair(s) without a label map in '{folder}' "
             f'(names end in {best[1]!r}):{list_offenders(missing)}')
-    return {stem: best[2][stem] for stem in stems}
+    return {stem: best[2][stem] for stem in stems if stem in best[2]}
 
 
 def sequences(stems: Sequence[str], pattern: Optional[str] = None,

@@ -62,6 +62,10 @@ class Radiometry(NamedTuple):
                                        or not self.scale[0] > 0):
             raise ValueError('scale must be (degrees per value > 0, degrees '
                              f'at 0), got {self.scale}')
+        if self.scale is not None and self.infrared_range is None:
+            raise ValueError('a scale needs an infrared_range, which is in '
+                             'degrees then: what each image alone is '
+                             'stretched by does not depend on degrees')
         if self.clahe is not None and not self.clahe > 0:
             raise ValueError(f'clahe must be positive, got {self.clahe}')
         if self.clahe_tiles < 1:

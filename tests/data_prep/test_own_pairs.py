@@ -8,6 +8,7 @@ import pytest
 from mmengine.config import Config
 
 from mmivtuning.pairs import PairError, read_pair
+from mmivtuning.pairs.own_configs import config_lines, read_base
 from mmivtuning.pairs.own_data import (
     draw_splits,
     match_folders,
@@ -103,8 +104,89 @@ def test_yolo_siblings_with_splits(tmp_path, own):
     assert [(a['category_id'], a['bbox']) for a in content['annotations']
             ] == [(2, [30, 15, 20, 30]), (1, [8, 6, 16, 18])]
     cfg = Config.fromfile(config)
-    assert [h.num_classes for h in cfg.model.roi_head.bbox_head] == [2] * 3
+    assert cfg.model.bbox_head.num_classes == 2
     assert cfg.val_dataloader.dataset.ann_file == 'annotations/val.json'
+
+
+@pytest.mark.parametrize(('task', 'base', 'heads'), [
+    ('detection', 'detection/scenes/dinov2-s_cascade-rcnn-small_iv_12e_'
+     'scenes-224x294.py', ['roi_head.bbox_head.0', 'roi_head.bbox_head.2']),
+    ('detection', 'detection/scenes/dinov2-s_atss-small_iv_24e_scenes-'
+     '224x294.py', ['bbox_head']),
+    ('detection', 'detection/m3fd/swin-l_dino_iv_50e_m3fd-640x640.py',
+     ['bbox_head']),
+    ('segmentation', 'segmentation/llvip/dinov2-s_upernet_iv_2k_llvip-'
+     '448x448.py', ['decode_head']),
+    ('segmentation', 'two_heads.py', ['decode_head', 'auxiliary_head.0',
+                                      'auxiliary_head.1']),
+])
+def test_every_head_of_a_base_gets_the_classes(tmp_path, root, task, base,
+                                               heads):
+    (tmp_path / 'two_heads.py').write_text(
+        'model = dict(backbone=dict(type="B"), decode_head=dict('
+        'type="D", num_classes=19), auxiliary_head=[dict(type="F", '
+        'num_classes=19), dict(type="G", num_classes=19)])\n'
+        'train_dataloader = val_dataloader = test_dataloader = dict('
+        'dataset=dict(type="S"))\n')
+    path = root / 'configs' / base
+    path = path if path.exists() else tmp_path / base
+    found = read_base(task, str(path))
+    names = tuple(f'class {n}' for n in range(7))
+    config = tmp_path / 'config.py'
+    config.write_text(
+        config_lines(tmp_path, task, names, dict(train=3), None, found))
+    cfg = Config.fromfile(config, import_custom_modules=False)
+    assert cfg.train_dataloader.dataset.metainfo.classes == names
+    before = found.model
+    for place in heads:
+        head, old = cfg.model, before
+        for part in place.split('.'):
+            part = int(part) if part.isdigit() else part
+            head, old = head[part], old[part]
+        assert head.num_classes == 7
+        assert {**head, 'num_classes': old.num_classes} == old
+    assert cfg.model.backbone == before.backbone
+
+
+@pytest.mark.parametrize(('text', 'expected'), [
+    (None, 'is no file'), ('model_of = 3', 'has no model')])
+def test_a_bad_base_is_told_before_anything_is_written(tmp_path, own, text,
+                                                       expected):
+    source, out = tmp_path / 'in', tmp_path / 'out'
+    write_pairs(source, NUMBERS)
+    (source / 'a.json').write_text(coco(NUMBERS))
+    if text is not None:
+        (tmp_path / 'base.py').write_text(text)
+    status, printed = own(
+        out, '--visible', source / 'visible', '--infrared',
+        source / 'infrared', '--coco', source / 'a.json', '--base',
+        tmp_path / 'base.py')
+    assert status == 1
+    assert f"--base: '{tmp_path}/base.py' {expected}" in printed.err
+    assert not out.exists()
+
+
+def test_pairs_without_label_maps_are_left_to_the_lists(tmp_path, own):
+    source, out = tmp_path / 'in', tmp_path / 'out'
+    write_pairs(source, NUMBERS[:6])
+    for name in NUMBERS[:4]:
+        write(source / f'masks/{name}.png', np.zeros(SIZE, np.uint8))
+    (source / 't.txt').write_text('\n'.join(NUMBERS[:3]))
+    (source / 'v.txt').write_text(NUMBERS[3])
+    arguments = (out, '--visible', source / 'visible', '--infrared',
+                 source / 'infrared', '--labels', source / 'masks',
+                 '--classes', 'road,person', '--dry-run')
+    lists = ('--list', f'train={source}/t.txt', f'val={source}/v.txt')
+    status, printed = own(*arguments)
+    assert (status, out.exists()) == (1, False)
+    assert '2 pair(s) without a label map' in printed.err
+    status, printed = own(*arguments, *lists)
+    assert status == 0, printed.err
+    assert 'would get 3 train, 1 val pairs' in printed.out
+    (source / 'v.txt').write_text(NUMBERS[4])
+    status, printed = own(*arguments, *lists)
+    assert status == 1
+    assert f'{NUMBERS[4]}: listed, but without labels' in printed.err
 
 
 def voc(box='<xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>8</ymax>'):

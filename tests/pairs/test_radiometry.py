@@ -100,9 +100,11 @@ def test_homography_maps_infrared_to_visible_pixels(tmp_path):
     dict(infrared_percentiles=(1, 101)), dict(infrared_percentiles=(5, 5)),
     dict(infrared_percentiles=(1, 99), infrared_range=(0, 1)),
     dict(infrared_scale=(0, 1)), dict(infrared_clahe=0),
+    dict(infrared_scale=(0.01, -273.15)),
+    dict(infrared_scale=(0.01, -273.15), infrared_percentiles=(1, 99)),
 ])
 def test_bad_settings_are_refused(settings):
-    with pytest.raises(ValueError, match='align|homography|must be|not both'):
+    with pytest.raises(ValueError, match='align|homography|must be|not both|needs an'):
         LoadPairedImage(**settings)
 
 
