@@ -165,17 +165,15 @@ _base_ = ['{mmseg}/_base_/models/segformer_mit-b0.py',
           '{mmseg}/_base_/schedules/schedule_80k.py']
 """
     (tmp_path / 'your_mmseg_config.py').write_text(base)
-    sets = '\n'.join(f"""
-{split}_set = dict(
-    type='mmivtuning.PairedSegDataset', data_root='{scenes}',
-    metainfo=dict(classes=('background', 'car', 'person', 'sign', 'cone'),
-                  palette=[[0, 0, 0]] * 5),
-    data_prefix=dict(img_path='visible/{split}',
-                     infrared_path='infrared/{split}',
-                     seg_map_path='labels/{split}'))
-""" for split in ('train', 'val'))
-    (tmp_path / 'my_config.py').write_text(
-        text.replace('train_dataloader =', f'{sets}\ntrain_dataloader ='))
+    for ours, theirs in (
+            ("data_root='data/mine'", f"data_root='{scenes}'"),
+            ("('road', 'person')",
+             "('background', 'car', 'person', 'sign', 'cone')"),
+            ('[[0, 0, 0], [255, 0, 0]]', '[[0, 0, 0]] * 5'),
+            ('num_classes=2', 'num_classes=5')):
+        assert ours in text
+        text = text.replace(ours, theirs)
+    (tmp_path / 'my_config.py').write_text(text)
     return Config.fromfile(tmp_path / 'my_config.py')
 
 

@@ -17,6 +17,5 @@ pretrained_backbone = dict(
     pyramid_strides=(4, 8, 16, 32),
     init_cfg=dict(
         type='Pretrained',
-        checkpoint='pretrained/eva02_L_pt_m38m_p14to16.pth',
-        prefix='backbone.'))
+        checkpoint='pretrained/eva02_L_pt_m38m_p14to16.pth'))
 backbone_channels = [1024, 1024, 1024, 1024]

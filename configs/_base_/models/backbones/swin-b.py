@@ -12,6 +12,5 @@ pretrained_backbone = dict(
     init_cfg=dict(
         type='Pretrained',
         checkpoint='pretrained/'
-        'swin_base_patch4_window12_384_22kto1k-d59b0d1d.pth',
-        prefix='backbone.'))
+        'swin_base_patch4_window12_384_22kto1k-d59b0d1d.pth'))
 backbone_channels = [128, 256, 512, 1024]

@@ -12,6 +12,5 @@ pretrained_backbone = dict(
     init_cfg=dict(
         type='Pretrained',
         checkpoint='pretrained/'
-        'swin_large_patch4_window12_384_22kto1k-0a40944b.pth',
-        prefix='backbone.'))
+        'swin_large_patch4_window12_384_22kto1k-0a40944b.pth'))
 backbone_channels = [192, 384, 768, 1536]

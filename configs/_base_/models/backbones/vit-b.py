@@ -15,6 +15,5 @@ pretrained_backbone = dict(
     init_cfg=dict(
         type='Pretrained',
         checkpoint='pretrained/'
-        'mae_vit-base-p16_8xb512-fp16-coslr-1600e_in1k_20220825-f7569ca2.pth',
-        prefix='backbone.'))
+        'mae_vit-base-p16_8xb512-fp16-coslr-1600e_in1k_20220825-f7569ca2.pth'))
 backbone_channels = [768, 768, 768, 768]

@@ -15,6 +15,5 @@ pretrained_backbone = dict(
     init_cfg=dict(
         type='Pretrained',
         checkpoint='pretrained/'
-        'mae_vit-large-p16_8xb512-fp16-coslr-1600e_in1k_20220825-cc7e98c9.pth',
-        prefix='backbone.'))
+        'mae_vit-large-p16_8xb512-fp16-coslr-1600e_in1k_20220825-cc7e98c9.pth'))
 backbone_channels = [1024, 1024, 1024, 1024]
