@@ -329,11 +329,16 @@ def make_plan(args: argparse.Namespace
 def make(args: argparse.Namespace) -> int:
     """Make the data set; returns the exit status."""
     plan, classes, task, match = make_plan(args)
-    base = read_base(task, args.base)
     numbers = {
         split: sum(item.split == split for item in plan.items)
         for split in dict.fromkeys(item.split for item in plan.items)
     }
+    base = read_base(task, args.base)
+    if args.config is not None and (
+            args.config.resolve() == Path(base.filename)):
+        raise PairError(f"--config '{args.config}' is the config to build on")
+    # What is wrong with the base shows before anything is written.
+    config_lines(args.out, task, classes, numbers, None, base)
     told = ', '.join(f'{count} {split}' for split, count in numbers.items())
     print(f"names end in '{match.rule[0]}' (visible) and '{match.rule[1]}' "
           f'(infrared), before the extension; classes: {", ".join(classes)}')

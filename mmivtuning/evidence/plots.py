@@ -104,6 +104,8 @@ def draw_costs(outcome: Outcome, path: Path) -> bool:
         return False
     known = {cost for s in subjects for cost in outcome.costs(s.name)}
     costs = [cost for cost in COSTS if cost in known]
+    if not costs:  # there are results of shares alone
+        return False
     figure, axes = new_figure(
         len(costs), len(subjects), (4.2 * len(subjects), 3 * len(costs)))
     for row, cost in zip(axes, costs):

@@ -277,11 +277,8 @@ def page(outcome: Outcome, command: str, plots: Sequence[str]) -> str:
     for versions in outcome.versions:
         lines += ['- ' + ', '.join(f'{name} {value}'
                                    for name, value in versions.items())]
-    if outcome.machines:
-        lines += ['- ' + '; '.join(sorted(outcome.machines))]
-    if len(outcome.machines) > 1:
-        lines += [f'- **{len(outcome.machines)} kinds of machines**: a seed '
-                  'does not give the same figures on all of them']
+    if outcome.processors:
+        lines += ['- processors: ' + '; '.join(sorted(outcome.processors))]
     if len(outcome.sources) > 1:
         lines += [f'- **{len(outcome.sources)} states of the code of this '
                   'package**: delete the folder to compute all with one']

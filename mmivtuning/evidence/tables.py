@@ -9,6 +9,7 @@ from typing import (
     List,
     NamedTuple,
     Optional,
+    Set,
     Tuple,
 )
 
@@ -75,7 +76,7 @@ class Outcome:
         self.waiting: List[Run] = []
         self._idle: Dict[Tuple[str, str], List[Tuple[Run, float]]] = {}
         self.sources = set()
-        self.machines = set()
+        self.processors: Set[str] = set()
         self.versions: List[Dict[str, str]] = []
         final = conductor.final_runs(self.choices)
         for run in conductor.tuning_runs() + final:
@@ -92,8 +93,7 @@ class Outcome:
                 self.failures.append((run, reason))
             return
         self.sources.add(result.get('sources'))
-        if 'computed_on' in result:  # older ones do not tell
-            self.machines.add(result['computed_on'])
+        self.processors.add(result.get('computed_on', 'not told'))
         if result['versions'] not in self.versions:
             self.versions.append(result['versions'])
         if not run.tuning:

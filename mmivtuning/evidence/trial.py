@@ -62,15 +62,16 @@ def last_loss(runner: Runner) -> float:
 
 
 def peak_bytes() -> Optional[int]:
-    """Return the most that this process held on its GPU; None without."""
+    """Return the peak of tensors on the GPU so far; None without one.
+
+    After a resume it is that of the rest of the run.
+    """
     available = torch.cuda.is_available()
     return torch.cuda.max_memory_allocated() if available else None
 
 
-def machine() -> str:
-    """Return what rounding depends on: the GPU, or the CPU's instructions."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
+def processor() -> str:
+    """Return the kind of CPU as far as torch chooses its kernels by it."""
     return f'{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}'
 
 
@@ -181,7 +182,7 @@ def _execute(folder: Path) -> None:
         trainable=count_parameters(runner.model).trainable,
         steps=runner.iter,
         seconds=time.monotonic() - started,
-        computed_on=machine())
+        computed_on=processor())
     samples = {
         name: entry['samples']
         for name, entry in found.items() if entry['samples'] is not None

@@ -134,7 +134,8 @@ def match_labels(stems: Sequence[str], names: Sequence[str], folder: str,
             Default: True.
 
     Raises:
-        MissingPartnerError: If a stem has none; the best rule is told.
+        MissingPartnerError: If a stem that must have one has none; the best
+            rule is told.
     """
     best: Tuple[int, str, Dict[str, str]] = (-1, '', {})
     for suffix in dict.fromkeys((*LABEL_RULES, *rule)):

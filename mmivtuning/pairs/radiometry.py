@@ -24,9 +24,9 @@ class Radiometry(NamedTuple):
             file. Comparable between images.
         percentiles (Tuple[float, float], optional): The same by each image,
             for example (1, 99). Not with a range.
-        scale (Tuple[float, float], optional): Degrees are ``value *
-            scale[0] + scale[1]``: (0.01, -273.15) for hundredths of a kelvin,
-            (0.04, -273.15) for the usual FLIR counts.
+        scale (Tuple[float, float], optional): Only with a range. Degrees are
+            ``value * scale[0] + scale[1]``: (0.01, -273.15) for hundredths of
+            a kelvin, (0.04, -273.15) for the usual FLIR counts.
         clahe (float, optional): Clip limit of contrast-limited adaptive
             histogram equalisation, for example 2. It undoes the comparability
             of a range.
@@ -63,9 +63,9 @@ class Radiometry(NamedTuple):
             raise ValueError('scale must be (degrees per value > 0, degrees '
                              f'at 0), got {self.scale}')
         if self.scale is not None and self.infrared_range is None:
-            raise ValueError('a scale needs an infrared_range, which is in '
-                             'degrees then: what each image alone is '
-                             'stretched by does not depend on degrees')
+            raise ValueError('infrared_scale needs an infrared_range in '
+                             'degrees: without a range each image is '
+                             'stretched by itself, whatever the scale')
         if self.clahe is not None and not self.clahe > 0:
             raise ValueError(f'clahe must be positive, got {self.clahe}')
         if self.clahe_tiles < 1:

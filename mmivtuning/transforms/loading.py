@@ -51,9 +51,10 @@ class LoadPairedImage(BaseTransform):
         to_float32 (bool): Whether ``img`` is float32. Default: False.
         backend_args (dict, optional): File backend, as for
             :func:`mmengine.fileio.get`. Default: None.
-        infrared_scale (tuple[float, float], optional): ``infrared_range`` is
-            in degrees, which are ``value * scale[0] + scale[1]``, for example
-            (0.01, -273.15). Default: None.
+        infrared_scale (tuple[float, float], optional): ``infrared_range``,
+            which must be given then, is in degrees, which are
+            ``value * scale[0] + scale[1]``, for example (0.01, -273.15).
+            Default: None.
         infrared_percentiles (tuple[float, float], optional): In place of the
             range: these percentiles of each image, for example (1, 99).
             Default: None.

@@ -83,7 +83,8 @@ class RandomModalityDrop(BaseTransform):
 
     Args:
         mean (Sequence[float]): Of R, G, B, infrared, as in the data
-            preprocessor; in a config ``_base_.mean``.
+            preprocessor; in a config
+            ``_base_.model.data_preprocessor.mean``.
         prob (float): Probability that a modality is missing. Default: 0.3.
         infrared_share (float): Which one: the share of infrared.
             Default: 0.5.

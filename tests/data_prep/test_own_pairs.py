@@ -8,7 +8,11 @@ import pytest
 from mmengine.config import Config
 
 from mmivtuning.pairs import PairError, read_pair
-from mmivtuning.pairs.own_configs import config_lines, read_base
+from mmivtuning.pairs.own_configs import (
+    config_lines,
+    head_settings,
+    read_base,
+)
 from mmivtuning.pairs.own_data import (
     draw_splits,
     match_folders,
@@ -108,62 +112,180 @@ def test_yolo_siblings_with_splits(tmp_path, own):
     assert cfg.val_dataloader.dataset.ann_file == 'annotations/val.json'
 
 
-@pytest.mark.parametrize(('task', 'base', 'heads'), [
+BASES = [
     ('detection', 'detection/scenes/dinov2-s_cascade-rcnn-small_iv_12e_'
      'scenes-224x294.py', ['roi_head.bbox_head.0', 'roi_head.bbox_head.2']),
-    ('detection', 'detection/scenes/dinov2-s_atss-small_iv_24e_scenes-'
-     '224x294.py', ['bbox_head']),
+    ('detection', 'detection/flir/dinov2-s_atss-small_iv_24e_flir-flat-drop-'
+     '512x640.py', ['bbox_head']),
+    ('detection', 'detection/kaist/dinov2-s_cascade-rcnn_iv_36e_kaist-'
+     '512x640.py', ['roi_head.bbox_head.1']),
     ('detection', 'detection/m3fd/swin-l_dino_iv_50e_m3fd-640x640.py',
      ['bbox_head']),
     ('segmentation', 'segmentation/llvip/dinov2-s_upernet_iv_2k_llvip-'
      '448x448.py', ['decode_head']),
-    ('segmentation', 'two_heads.py', ['decode_head', 'auxiliary_head.0',
-                                      'auxiliary_head.1']),
-])
-def test_every_head_of_a_base_gets_the_classes(tmp_path, root, task, base,
-                                               heads):
-    (tmp_path / 'two_heads.py').write_text(
-        'model = dict(backbone=dict(type="B"), decode_head=dict('
-        'type="D", num_classes=19), auxiliary_head=[dict(type="F", '
-        'num_classes=19), dict(type="G", num_classes=19)])\n'
-        'train_dataloader = val_dataloader = test_dataloader = dict('
-        'dataset=dict(type="S"))\n')
-    path = root / 'configs' / base
-    path = path if path.exists() else tmp_path / base
-    found = read_base(task, str(path))
-    names = tuple(f'class {n}' for n in range(7))
-    config = tmp_path / 'config.py'
-    config.write_text(
-        config_lines(tmp_path, task, names, dict(train=3), None, found))
-    cfg = Config.fromfile(config, import_custom_modules=False)
-    assert cfg.train_dataloader.dataset.metainfo.classes == names
-    before = found.model
+    ('segmentation', 'segmentation/mfnet/eva02-l_segformer_iv_80k_mfnet-'
+     '512x512-slide.py', ['decode_head']),
+    ('segmentation', 'segmentation/fmb/swin-l_segformer_iv_80k_fmb-512x512'
+     '.py', ['decode_head']),
+    ('saliency', 'salient_object/tno/dinov2-s_segformer_iv_200i_tno-294x294'
+     '.py', []),
+    ('saliency', 'salient_object/vt5000/swin-l_cpnet_iv_200e_vt5000-384x384'
+     '.py', []),
+]
+COUNTS = dict(train=3, val=2)
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Return a function that makes a data set of a task in our layout."""
+
+    def make(task):
+        folder = dict(segmentation='labels', saliency='masks').get(task)
+        for split, number in COUNTS.items():
+            names = [f'{n}' for n in range(number)]
+            write_pairs(tmp_path, names, f'visible/{split}/{{}}.png',
+                        f'infrared/{split}/{{}}.png')
+            for name in names:
+                if folder:
+                    write(tmp_path / folder / split / f'{name}.png',
+                          np.zeros(SIZE, np.uint8))
+            path = tmp_path / f'annotations/{split}.json'
+            path.parent.mkdir(exist_ok=True)
+            content = json.loads(coco(names))
+            content['categories'] = [
+                dict(id=n, name=f'class {n}') for n in range(7)]
+            for box in content['annotations']:
+                box.update(area=12, iscrowd=0)
+            path.write_text(json.dumps(content))
+        return tmp_path
+
+    return make
+
+
+@pytest.mark.parametrize(('task', 'base', 'heads'), BASES)
+def test_any_of_our_configs_is_a_base(made, root, task, base, heads):
+    from mmengine.registry import DATASETS, DefaultScope
+
+    out = made(task)
+    found = read_base(task, str(root / 'configs' / base))
+    names = tuple(f'class {n}' for n in range(1 if task == 'saliency' else 7))
+    config = out / 'config.py'
+    config.write_text(config_lines(out, task, names, COUNTS, None, found))
+    cfg = Config.fromfile(config)
     for place in heads:
-        head, old = cfg.model, before
+        head, old = cfg.model, found.model
         for part in place.split('.'):
             part = int(part) if part.isdigit() else part
             head, old = head[part], old[part]
         assert head.num_classes == 7
         assert {**head, 'num_classes': old.num_classes} == old
-    assert cfg.model.backbone == before.backbone
+    assert cfg.model.backbone == found.model.backbone
+    scope = 'mmdet' if task == 'detection' else 'mmseg'
+    with DefaultScope.overwrite_default_scope(scope):
+        for split, number in (('train', 3), ('val', 2), ('test', 2)):
+            loader = cfg[f'{split}_dataloader'].dataset
+            pairs = DATASETS.build(loader)
+            assert len(pairs) == number
+            assert pairs[0]['inputs'].shape[0] == 4
+            if task != 'saliency':
+                assert tuple(pairs.metainfo['classes']) == names
+    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+        assert 'ann_file' not in evaluator
+
+
+HEADS = dict(
+    mask=dict(roi_head=dict(bbox_head=dict(num_classes=80, loss=dict(w=1)),
+                            mask_head=dict(num_classes=80, convs=4))),
+    two=dict(decode_head=dict(num_classes=19),
+             auxiliary_head=[dict(num_classes=19, at=0), dict(
+                 num_classes=19, at=1)]),
+    mixed=dict(heads=[dict(num_classes=19), dict(kind='edge'), 3]),
+    nested=dict(roi_head=[dict(kind='r', bbox_head=dict(
+        num_classes=9, loss=dict(kind='l', num_classes=9)))]),
+    kept=dict(backbone=dict(num_classes=1000), head=dict(num_classes=19)))
+
+
+@pytest.mark.parametrize('model', list(HEADS.values()), ids=list(HEADS))
+def test_only_the_numbers_of_classes_change(tmp_path, model):
+    def renumbered(value, key=None):
+        if isinstance(value, dict):
+            return {k: v if k == 'backbone' else renumbered(v, k)
+                    for k, v in value.items()}
+        if isinstance(value, list):
+            return [renumbered(v) for v in value]
+        return 7 if key == 'num_classes' else value
+
+    (tmp_path / 'base.py').write_text(f'model = {model!r}')
+    (tmp_path / 'config.py').write_text(
+        "_base_ = 'base.py'\nmodel = dict("
+        f'{head_settings(model, 7)})')
+    found = Config.fromfile(tmp_path / 'config.py').model.to_dict()
+    assert found == renumbered(model)
+
+
+LOADERS = ('\ntrain_dataloader = val_dataloader = dict(dataset=dict('
+           'pipeline=[]))')
+PAIRED = "model = dict(data_preprocessor=dict(type='mmivtuning.Paired{}')"
 
 
 @pytest.mark.parametrize(('text', 'expected'), [
-    (None, 'is no file'), ('model_of = 3', 'has no model')])
+    (None, 'is no file'),
+    ('model_of = 3', 'is none for detection on pairs'),
+    ("model = dict(data_preprocessor=dict(type='DetDataPreprocessor'))",
+     'found DetDataPreprocessor'),
+    (PAIRED.format('SegDataPreprocessor') + ')', 'is none for detection'),
+    ('model = dict(', 'does not load'),
+    (PAIRED.format('DetDataPreprocessor') + ')' + LOADERS, 'has num_classes'),
+    (PAIRED.format('DetDataPreprocessor') + ', bbox_head=dict('
+     'num_classes=3, loss=dict(class_weight=[1., 2., 3.])))' + LOADERS,
+     '3 weights'),
+    (PAIRED.format('DetDataPreprocessor') + ', bbox_head=dict('
+     'num_classes=3))', 'no data set with a pipeline'),
+    (PAIRED.format('DetDataPreprocessor') + ", **{'a-b': dict("
+     'num_classes=3)})' + LOADERS, 'cannot be built on'),
+])
 def test_a_bad_base_is_told_before_anything_is_written(tmp_path, own, text,
                                                        expected):
     source, out = tmp_path / 'in', tmp_path / 'out'
     write_pairs(source, NUMBERS)
     (source / 'a.json').write_text(coco(NUMBERS))
+    base = tmp_path / 'base.py'
     if text is not None:
-        (tmp_path / 'base.py').write_text(text)
-    status, printed = own(
-        out, '--visible', source / 'visible', '--infrared',
-        source / 'infrared', '--coco', source / 'a.json', '--base',
-        tmp_path / 'base.py')
+        base.write_text(text)
+    arguments = (out, '--visible', source / 'visible', '--infrared',
+                 source / 'infrared', '--coco', source / 'a.json', '--base',
+                 base)
+    status, printed = own(*arguments)
     assert status == 1
-    assert f"--base: '{tmp_path}/base.py' {expected}" in printed.err
+    assert f"'{base}'" in printed.err or '3 weights' in printed.err
+    assert expected in printed.err
     assert not out.exists()
+
+
+def test_a_base_is_of_the_task_and_stays(tmp_path, own, root):
+    source, out = tmp_path / 'in', tmp_path / 'out'
+    write_pairs(source, NUMBERS)
+    for name in NUMBERS:
+        write(source / f'masks/{name}.png', np.zeros(SIZE, np.uint8))
+    base = root / 'configs/segmentation/scenes/' \
+        'dinov2-s_segformer_iv_2k_scenes-224x294.py'
+    arguments = (out, '--visible', source / 'visible', '--infrared',
+                 source / 'infrared', '--base')
+    status, printed = own(*arguments, base, '--masks', source / 'masks')
+    assert (status, out.exists()) == (1, False)
+    assert 'trains on labels' in printed.err
+    mine = tmp_path / "it's mine.py"
+    mine.write_text(f"_base_ = '{base}'")
+    status, printed = own(*arguments, mine, '--labels', source / 'masks',
+                          '--classes', 'a,b', '--config', mine)
+    assert (status, out.exists()) == (1, False)
+    assert 'is the config to build on' in printed.err
+    assert mine.read_text() == f"_base_ = '{base}'"
+    status, printed = own(*arguments, mine, '--labels', source / 'masks',
+                          '--classes', 'a,b', '--config', tmp_path / 'c.py')
+    assert status == 0, printed.err
+    assert Config.fromfile(tmp_path / 'c.py').model.decode_head[
+        'num_classes'] == 2
 
 
 def test_pairs_without_label_maps_are_left_to_the_lists(tmp_path, own):

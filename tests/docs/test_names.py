@@ -149,9 +149,9 @@ def test_python_blocks(page, tmp_path):
             assert len(config), f'{page}:{block.line}'
 
 
-@pytest.fixture
-def readme_config(scenes, tmp_path):
-    """Return the README's config on a stock base, and on the scenes."""
+@pytest.fixture(params=['segformer_mit-b0', 'upernet_r50', 'upernet_swin'])
+def readme_config(request, scenes, tmp_path):
+    """Return the README's config on stock bases, and on the scenes."""
     from importlib.util import find_spec
 
     from mmengine.config import Config
@@ -159,7 +159,7 @@ def readme_config(scenes, tmp_path):
                 if 'your_mmseg_config.py' in block.text)
     mmseg = Path(find_spec('mmseg').origin).parent / '.mim/configs'
     base = f"""
-_base_ = ['{mmseg}/_base_/models/segformer_mit-b0.py',
+_base_ = ['{mmseg}/_base_/models/{request.param}.py',
           '{mmseg}/_base_/datasets/ade20k.py',
           '{mmseg}/_base_/default_runtime.py',
           '{mmseg}/_base_/schedules/schedule_80k.py']
@@ -193,6 +193,8 @@ def test_readme_config_builds_its_model_and_data(readme_config):
             sample = pairs[0]
             assert sample['inputs'].shape[0] == 4
             assert 'gt_sem_seg' in sample['data_samples']
+        assert model.decode_head.num_classes == 5
+        assert not model.with_auxiliary_head
 
 
 def test_blocks_of_the_readme_are_where_they_are_read():

@@ -89,6 +89,10 @@ def test_the_smallest_setting_goes_on_where_it_was_stopped(tmp_path):
     assert 'Not finished' not in text
     assert '| iv | 2 | ' in text
     assert '| frozen | 2 | ' in text
+    assert '- processors: ' in text
+    assert 'not told' not in text
+    assert all(json.loads(result)['peak_bytes'] is None  # no GPU
+               for _, result in after.values())
     # Nothing but tables and plots may be published: no pair, no map of one.
     run(STUDY, out, '--setting', 'smoke', '--report', '--publish',
         str(tmp_path / 'shown'))

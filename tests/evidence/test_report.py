@@ -52,7 +52,6 @@ def test_the_page(finished, tmp_path):
     assert 'Not finished' not in text
     assert 'One class only' not in text
     assert 'peak MB' not in text  # no GPU
-    assert 'kinds of machines' not in text
     assert (path.parent / 'scores.png').stat().st_size > 1000
     assert not (path.parent / 'fractions.png').exists()
 
@@ -96,14 +95,15 @@ def test_what_a_gpu_held_is_told_where_there_is_one(conductor, pretend,
                      ('seen', '5000000')}
 
 
-def test_kinds_of_machines_are_told(conductor, pretend, tmp_path):
+def test_processors_are_told(conductor, pretend, tmp_path):
     one = conductor()
     for run in one.final_runs(one.choices()):
-        kind = dict(iv='A100').get(run.method, 'x86_64, AVX2')
-        pretend(one, run, 50., computed_on=kind)
+        kind = dict(iv='x86_64, AVX512', full=None).get(run.method,
+                                                        'x86_64, AVX2')
+        pretend(one, run, 50., **(dict(computed_on=kind) if kind else {}))
     text = write(Outcome(one.study, one), tmp_path / 'page',
                  'do it').read_text()
-    assert '- A100; x86_64, AVX2\n- **2 kinds of machines**' in text
+    assert '- processors: not told; x86_64, AVX2; x86_64, AVX512\n' in text
 
 
 def test_unfinished_and_crashed_runs_are_told(conductor, pretend, tmp_path):
@@ -300,6 +300,19 @@ def test_a_plot_of_an_earlier_state_goes(finished, tmp_path):
     (folder / 'fractions.png').write_text('of other settings')
     write(Outcome(finished.study, finished), folder, 'do it')
     assert not (folder / 'fractions.png').exists()
+
+
+def test_results_of_shares_alone_have_a_page(conductor, study_content,
+                                             pretend, tmp_path):
+    content = study_content()
+    content['settings']['short']['fractions'] = [0.5, 1]
+    one = conductor(**content)
+    for run in one.final_runs(one.choices()):
+        if run.fraction < 1:
+            pretend(one, run, 50.)
+    path = write(Outcome(one.study, one), tmp_path / 'page', 'do it')
+    assert 'Not finished' in path.read_text()
+    assert not (path.parent / 'costs.png').exists()
 
 
 def test_shares_that_are_the_same_pairs(conductor, study_content):

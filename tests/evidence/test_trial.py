@@ -1,10 +1,11 @@
-"""What a run tests on."""
+"""What a run tests on, and what it remembers of the machine."""
 
 from types import SimpleNamespace
 
 import pytest
+import torch
 
-from mmivtuning.evidence.trial import _test
+from mmivtuning.evidence.trial import _test, peak_bytes
 
 
 @pytest.mark.parametrize(('tests', 'missing', 'expected'), [
@@ -37,3 +38,11 @@ def test_each_condition_takes_its_modality_away(tests, missing, expected):
     assert [entry['samples'] for entry in found.values()
             ] == list(range(1, len(tests) + 1))
     assert preprocessor.missing == missing
+
+
+@pytest.mark.parametrize(('available', 'expected'), [(True, 12),
+                                                     (False, None)])
+def test_the_peak_is_that_of_a_gpu(monkeypatch, available, expected):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: available)
+    monkeypatch.setattr(torch.cuda, 'max_memory_allocated', lambda: 12)
+    assert peak_bytes() == expected

@@ -104,7 +104,8 @@ def test_homography_maps_infrared_to_visible_pixels(tmp_path):
     dict(infrared_scale=(0.01, -273.15), infrared_percentiles=(1, 99)),
 ])
 def test_bad_settings_are_refused(settings):
-    with pytest.raises(ValueError, match='align|homography|must be|not both|needs an'):
+    with pytest.raises(
+            ValueError, match='align|homography|must be|not both|needs an'):
         LoadPairedImage(**settings)
 
 
