@@ -1,12 +1,13 @@
 """The command line that all converters share."""
 
 import argparse
+import colorsys
 import json
 import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from rich.console import Console
 from rich.progress import track
@@ -16,7 +17,6 @@ from mmivtuning.pairs.benchmarks import BENCHMARKS
 from mmivtuning.pairs.checking import check_tree
 from mmivtuning.pairs.conversion import VERSION, check_counts, convert
 from mmivtuning.pairs.layout import Interrupted, refuse_existing
-from mmivtuning.pairs.own_configs import palette_of
 from mmivtuning.pairs.pair_check import PairOptions
 from mmivtuning.pairs.reporting import summary_line
 from mmivtuning.pairs.sources import ConversionError, Plan, opened
@@ -161,6 +161,18 @@ def main(name: str,
     if args.jobs < 1:
         parser.error(f'--jobs must be at least 1, got {args.jobs}')
     return told(lambda: _convert_source(name, planner, args))
+
+
+def palette_of(classes: Sequence[str]) -> List[List[int]]:
+    """Distinct colours, R, G, B; grey for a background in first place."""
+    colours = []
+    for number, name in enumerate(classes):
+        share = number * 0.618034 % 1.0
+        colour = colorsys.hsv_to_rgb(share, 0.75, 0.9)
+        if number == 0 and name in ('background', 'unlabeled', 'unlabelled'):
+            colour = (0.16, 0.16, 0.16)
+        colours.append([round(255 * value) for value in colour])
+    return colours
 
 
 def told(work: Callable[[], int]) -> int:

@@ -15,18 +15,14 @@ import sys
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from command_line import holds, plain, progress_bar, told
+from command_line import holds, palette_of, plain, progress_bar, told
+from own_configs import check_lines, config_lines, read_base
 
 from mmivtuning.pairs import PairError, list_names
 from mmivtuning.pairs.checking import check_tree
 from mmivtuning.pairs.conversion import VERSION, convert
 from mmivtuning.pairs.formats import ImageBoxes, read_coco, read_voc
 from mmivtuning.pairs.layout import refuse_existing
-from mmivtuning.pairs.own_configs import (
-    config_lines,
-    palette_of,
-    read_base,
-)
 from mmivtuning.pairs.own_data import (
     Match,
     draw_splits,
@@ -338,7 +334,8 @@ def make(args: argparse.Namespace) -> int:
             args.config.resolve() == Path(base.filename)):
         raise PairError(f"--config '{args.config}' is the config to build on")
     # What is wrong with the base shows before anything is written.
-    config_lines(args.out, task, classes, numbers, None, base)
+    check_lines(
+        config_lines(args.out, task, classes, numbers, None, base), base)
     told = ', '.join(f'{count} {split}' for split, count in numbers.items())
     print(f"names end in '{match.rule[0]}' (visible) and '{match.rule[1]}' "
           f'(infrared), before the extension; classes: {", ".join(classes)}')

@@ -13,10 +13,11 @@ _GREY = '0.35'
 
 
 def _with_results(outcome: Outcome) -> List[Subject]:
-    """List the data sets of which there are results."""
+    """List the data sets of which there are results of all pairs."""
     return [
         p.subject for p in outcome.present
-        if any(key[0] == p.subject.name for key in outcome.results)
+        if any(outcome.of(p.subject.name, name)
+               for name in outcome.study.methods)
     ]
 
 
@@ -102,10 +103,8 @@ def draw_costs(outcome: Outcome, path: Path) -> bool:
     subjects = _with_results(outcome)
     if not subjects:
         return False
-    known = {cost for s in subjects for cost in outcome.costs(s.name)}
-    costs = [cost for cost in COSTS if cost in known]
-    if not costs:  # there are results of shares alone
-        return False
+    costs = [cost for cost in COSTS
+             if any(cost in outcome.costs(s.name) for s in subjects)]
     figure, axes = new_figure(
         len(costs), len(subjects), (4.2 * len(subjects), 3 * len(costs)))
     for row, cost in zip(axes, costs):

@@ -6,13 +6,9 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
+from own_configs import config_lines, head_settings, read_base
 
 from mmivtuning.pairs import PairError, read_pair
-from mmivtuning.pairs.own_configs import (
-    config_lines,
-    head_settings,
-    read_base,
-)
 from mmivtuning.pairs.own_data import (
     draw_splits,
     match_folders,

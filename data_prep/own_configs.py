@@ -1,6 +1,5 @@
 """The config of a data set of one's own."""
 
-import colorsys
 import tempfile
 from pathlib import Path
 from typing import (
@@ -14,36 +13,22 @@ from typing import (
     Tuple,
 )
 
+from command_line import palette_of
 from mmengine.config import Config
 
-from .errors import PairError
+from mmivtuning.pairs import PairError
 
 # ImageNet's R, G, B, which the backbones were trained with.
 _MEAN = [123.675, 116.28, 103.53]
 _STD = [58.395, 57.12, 57.375]
-# The checkout, or what an installed package has in its place.
-_PACKAGE = Path(__file__).resolve().parents[1]
-_ROOT = (_PACKAGE / '.mim' if (_PACKAGE / '.mim').is_dir() else
-         _PACKAGE.parent)
+_CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 BASES = dict(
-    segmentation='configs/segmentation/scenes/'
+    segmentation='segmentation/scenes/'
     'dinov2-s_segformer_iv_2k_scenes-224x294.py',
-    saliency='configs/salient_object/scenes/'
+    saliency='salient_object/scenes/'
     'dinov2-s_segformer_iv_2k_scenes-saliency-224x294.py',
-    detection='configs/detection/scenes/'
+    detection='detection/scenes/'
     'dinov2-s_atss-small_iv_24e_scenes-224x294.py')
-
-
-def palette_of(classes: Sequence[str]) -> List[List[int]]:
-    """Distinct colours, R, G, B; grey for a background in first place."""
-    colours = []
-    for number, name in enumerate(classes):
-        share = number * 0.618034 % 1.0
-        colour = colorsys.hsv_to_rgb(share, 0.75, 0.9)
-        if number == 0 and name in ('background', 'unlabeled', 'unlabelled'):
-            colour = (0.16, 0.16, 0.16)
-        colours.append([round(255 * value) for value in colour])
-    return colours
 
 
 class Parts(NamedTuple):
@@ -80,7 +65,7 @@ def read_base(task: str, base: Optional[str] = None) -> Config:
         PairError: If there is no such file, or no config that trains this
             task on pairs in it.
     """
-    path = Path(base).resolve() if base else _ROOT / BASES[task]
+    path = Path(base).resolve() if base else _CONFIGS / BASES[task]
     if not path.is_file():
         raise PairError(f"the config to build on, '{path}', is no file")
     try:
@@ -234,25 +219,33 @@ def config_lines(out: Path, task: str, classes: Sequence[str],
         f'test_evaluator = dict(_delete_=True, {parts.evaluator})',
         f'model = dict({model})'
     ]
-    text = '\n'.join(lines) + '\n'
+    return '\n'.join(lines) + '\n'
+
+
+def check_lines(lines: str, base: Config) -> None:
+    """Load what :func:`config_lines` has made of a base.
+
+    Raises:
+        PairError: If it does not load.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'config.py'
-        path.write_text(text, encoding='utf-8')
+        path.write_text(lines, encoding='utf-8')
         try:
             Config.fromfile(path, import_custom_modules=False)
         except Exception as error:
             raise PairError(f"'{base.filename}' cannot be built on: "
                             f'{error}') from error
-    return text
 
 
 def _places(task: str, split: str, loader: str) -> str:
     """Where the files of a split lie, as keywords of a data set."""
+    truth = PARTS[task].truth
     if task == 'detection':
         kind = ('filter_cfg=dict(filter_empty_gt=False)'
                 if loader == 'train' else 'test_mode=True')
-        return (f"ann_file='annotations/{split}.json', data_prefix=dict("
+        return (f"ann_file='{truth}/{split}.json', data_prefix=dict("
                 f"img='visible/{split}', infrared='infrared/{split}'), {kind}")
     return (f"data_prefix=dict(img_path='visible/{split}', "
             f"infrared_path='infrared/{split}', "
-            f"seg_map_path='{PARTS[task].truth}/{split}')")
+            f"seg_map_path='{truth}/{split}')")
